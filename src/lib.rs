@@ -1,0 +1,1 @@
+//! Sluice: a Kubernetes-native AI gateway.
