@@ -1,0 +1,251 @@
+//! AIRoute: who may ask for which model, and where the request goes.
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "printer columns repeat the names of their own arguments"
+)]
+
+use std::collections::BTreeMap;
+
+use kube::CustomResource;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    condition::{Condition, TargetStatus, conditions_schema},
+    duration::Duration,
+    reference::ProviderRef,
+    selector::LabelSelector,
+};
+
+/// Serves models: which names clients ask for, who may, and the targets that answer.
+#[derive(Clone, CustomResource, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[kube(
+    group = "sluice.dev",
+    version = "v1alpha1",
+    kind = "AIRoute",
+    plural = "airoutes",
+    namespaced,
+    status = "AIRouteStatus",
+    shortname = "air",
+    category = "sluice",
+    derive = "PartialEq",
+    doc = "AIRoute serves models: which names clients ask for, who may, and the targets that answer.",
+    printcolumn(name = "Models", type_ = "string", json_path = ".spec.models"),
+    printcolumn(name = "Targets", type_ = "string", json_path = ".status.resolvedTargets"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AIRouteSpec {
+    /// What clients put in "model": an exact name, or a pattern with one * at its start or end.
+    #[schemars(length(min = 1, max = 64), extend("items" = {"type": "string", "minLength": 1, "maxLength": 256, "x-kubernetes-validations": [
+        {"rule": "self.matches('^([*]?[^*]+|[^*]+[*]|[*])$')",
+         "message": "a model pattern has at most one *, at its start or its end, for example gpt-* or *-mini"}
+    ]}), extend("x-kubernetes-list-type" = "set"))]
+    pub models: Vec<String>,
+    /// Who may use the route. Default: any API key of the route's own namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// Where requests go.
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-validations" = [
+        {"rule": "size(self) == 1",
+         "message": "one rule is supported: put every target into it and tell them apart by weight and priority"}
+    ]))]
+    pub rules: Vec<Rule>,
+    /// Time limits of a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<RouteTimeouts>,
+}
+
+/// Who may use a route.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!(has(self.anonymous) && self.anonymous && has(self.allow) && size(self.allow) > 0)",
+     "message": "anonymous: true admits everybody: remove allow, or set anonymous: false"}
+]))]
+pub struct Access {
+    /// Whether requests without a key are served.
+    #[serde(default)]
+    pub anonymous: bool,
+    /// Callers who may use the route: any one entry suffices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub allow: Vec<Allow>,
+}
+
+/// One group of callers.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Allow {
+    /// API-key Secrets (`type: sluice.dev/api-key`).
+    pub api_keys: ApiKeySelector,
+}
+
+/// Selects API-key Secrets. The parts are ANDed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApiKeySelector {
+    /// Namespaces of the Secrets, by the namespaces' labels; `{}` is all of them. Default: the
+    /// route's own namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<LabelSelector>,
+    /// Labels that the Secret must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 63}))]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Name for records and metrics. Default: the rule's place, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub name: Option<String>,
+    /// The targets. Among those of the lowest priority number a request is spread by weight; the
+    /// next priority is used, inside the same request, when none of the lower can answer.
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-validations" = [
+        {"rule": "self.exists(target, !has(target.weight) || target.weight > 0)",
+         "message": "at least one target needs a weight above 0"}
+    ]))]
+    pub targets: Vec<Target>,
+}
+
+/// One choice of provider and model.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    /// Name for records and metrics, unique in the rule. Default: provider/model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+    /// The AIProvider.
+    pub provider_ref: ProviderRef,
+    /// The provider's name of the model. `*` stands for what the route's pattern star matched.
+    /// Default: as asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub model: Option<String>,
+    /// Share among the targets of the same priority; 0 drains the target. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub weight: i32,
+    /// Lower numbers are used first. Default 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100))]
+    pub priority: i32,
+    /// Changes to the request's parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Parameters>,
+}
+
+fn one() -> i32 {
+    1
+}
+
+/// Changes to top-level members of the request body, named as in the caller's dialect.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Parameters {
+    /// Members that are set whatever the caller sent.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    #[schemars(schema_with = "free_form")]
+    pub set: serde_json::Map<String, serde_json::Value>,
+    /// Members that are set where the caller sent none.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    #[schemars(schema_with = "free_form")]
+    pub default: serde_json::Map<String, serde_json::Value>,
+    /// Members that are removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("items" = {"type": "string", "minLength": 1, "maxLength": 128, "x-kubernetes-validations": [
+        {"rule": "!(self in ['model', 'messages', 'input', 'stream'])",
+         "message": "model, messages, input and stream can't be removed"}
+    ]}))]
+    pub remove: Vec<String>,
+}
+
+/// Any members but those that decide what the request is; these are declared so that CEL sees them.
+fn free_form(_: &mut SchemaGenerator) -> Schema {
+    let refused = "Refused here: it decides what the request is.";
+    json_schema!({
+        "type": "object",
+        "description": "Members by name, with any JSON value.",
+        "maxProperties": 64,
+        "x-kubernetes-preserve-unknown-fields": true,
+        "properties": {
+            "model": { "description": refused, "type": "string", "maxLength": 256 },
+            "stream": { "description": refused, "type": "boolean" },
+            "messages": {
+                "description": refused,
+                "type": "array",
+                "maxItems": 1,
+                "items": { "type": "object", "x-kubernetes-preserve-unknown-fields": true }
+            },
+            "input": { "description": refused, "type": "string", "maxLength": 256 }
+        },
+        "x-kubernetes-validations": [{
+            "rule": "!has(self.model) && !has(self.messages) && !has(self.stream) && !has(self.input)",
+            "message": "model, messages, input and stream are not parameters: use the target's model to rewrite the model"
+        }]
+    })
+}
+
+/// Time limits of a request. Each is measured from the start of what it bounds.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RouteTimeouts {
+    /// How long one attempt may take to the first content of the answer: 10ms to 24h. Default 30s
+    /// for streams; whole answers are bounded by `total` alone unless this is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "duration(self) >= duration('10ms') && duration(self) <= duration('24h')",
+         "message": "firstToken takes 10ms to 24h, for example 30s; leave it out for the default"}
+    ]))]
+    pub first_token: Option<Duration>,
+    /// The longest silence inside a stream: 100ms to 24h. Default 60s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "duration(self) >= duration('100ms') && duration(self) <= duration('24h')",
+         "message": "idle takes 100ms to 24h, for example 1m; leave it out for the default"}
+    ]))]
+    pub idle: Option<Duration>,
+    /// The whole request with all its attempts: 1s to 24h. Default 15m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "duration(self) >= duration('1s') && duration(self) <= duration('24h')",
+         "message": "total takes 1s to 24h, for example 15m; leave it out for the default"}
+    ]))]
+    pub total: Option<Duration>,
+}
+
+/// What Sluice says about an AIRoute.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AIRouteStatus {
+    /// The `metadata.generation` that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What is true of the object.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// Targets that requests can reach, of all: for example 2/3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_targets: Option<String>,
+    /// Every target with what became of its reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub targets: Vec<TargetStatus>,
+}
