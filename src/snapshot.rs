@@ -1,0 +1,67 @@
+//! The immutable configuration that one request sees from its start to its end.
+//!
+//! Root of the read path. Holds limits and references, never counters, health or caches: those
+//! outlive a reload and are keyed by what the snapshot names. Knows nothing of Kubernetes.
+
+pub mod access;
+pub mod address;
+pub mod budget;
+pub mod consumer;
+pub mod name;
+pub mod pattern;
+pub mod provider;
+pub mod route;
+pub mod secret;
+pub mod selector;
+pub mod table;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arc_swap::{ArcSwap, Guard};
+
+pub use access::{Access, Allow, KeyNamespaces};
+pub use budget::{Budget, Dimension, Unpriced};
+pub use consumer::{Consumer, ConsumerTable, KeyDigest};
+pub use name::ObjectName;
+pub use pattern::Pattern;
+pub use provider::{Credential, Endpoint, Model, Provider};
+pub use route::{Route, Target, TargetModel, Timeouts};
+pub use secret::SecretString;
+pub use selector::Selector;
+pub use table::{RouteMatch, RouteTable};
+
+/// Everything that the proxy needs to know to serve a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Routes, found by model name.
+    pub routes: RouteTable,
+    /// Consumers, found by the digest of their key.
+    pub consumers: ConsumerTable,
+    /// Providers by name.
+    pub providers: BTreeMap<ObjectName, Arc<Provider>>,
+    /// Budgets, in a stable order.
+    pub budgets: Vec<Arc<Budget>>,
+}
+
+/// The published snapshot: read by every request, replaced as a whole.
+#[derive(Debug, Default)]
+pub struct Published {
+    current: ArcSwap<Snapshot>,
+}
+
+impl Published {
+    /// The snapshot of this moment, cheap enough to take for every request.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    /// The snapshot of this moment, to be kept.
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Replaces the snapshot in one step. Requests under way keep the one they started with.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.current.store(snapshot);
+    }
+}

@@ -1,0 +1,107 @@
+//! Routes: which models, who may use them, and the targets that answer.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::llm::Parameters;
+
+use super::{Access, Budget, ObjectName, Pattern, Provider, selector::Labels};
+
+/// One AIRoute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// The AIRoute.
+    pub name: ObjectName,
+    /// The AIRoute's UID.
+    pub uid: Arc<str>,
+    /// When it was created: the older of two equal claims wins.
+    pub created: Option<Timestamp>,
+    /// Its labels, which budgets select by.
+    pub labels: Labels,
+    /// Models that it answers for.
+    pub models: Vec<Pattern>,
+    /// Who may use it.
+    pub access: Access,
+    /// Name of the rule, for records.
+    pub rule: Arc<str>,
+    /// Targets by ascending priority, in the order of the manifest within one.
+    pub targets: Vec<Arc<Target>>,
+    /// Why no target can answer; requests get a 5xx with this text.
+    pub fault: Option<Arc<str>>,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Budgets that count this route's requests; which of them bind also depends on the caller and
+    /// the target.
+    pub budgets: Vec<Arc<Budget>>,
+}
+
+/// Time limits of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// From the start of an attempt to its first content, for streams.
+    pub first_token: Duration,
+    /// From the start of an attempt to the end of a whole (not streamed) answer's headers, where
+    /// the route sets `firstToken` itself.
+    pub first_byte: Option<Duration>,
+    /// Longest silence inside a stream.
+    pub idle: Duration,
+    /// The whole request with all its attempts.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            first_token: Duration::from_secs(30),
+            first_byte: None,
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// One choice of provider and model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Unique in the route.
+    pub name: Arc<str>,
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The provider's name of the model.
+    pub model: TargetModel,
+    /// Share among the targets of the same priority; 0 drains.
+    pub weight: u32,
+    /// Lower is used first.
+    pub priority: u32,
+    /// Changes to the request.
+    pub parameters: Option<Parameters>,
+}
+
+/// How a target names its model.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TargetModel {
+    /// As the caller asked.
+    AsAsked,
+    /// Always this.
+    Fixed(Arc<str>),
+    /// What the pattern's star matched, between these.
+    Star {
+        /// Before it.
+        before: Arc<str>,
+        /// After it.
+        after: Arc<str>,
+    },
+}
+
+impl TargetModel {
+    /// The model to ask the provider for, given what the caller asked and what the pattern's star
+    /// matched in it.
+    pub fn resolve<'a>(&'a self, asked: &'a str, star: &str) -> std::borrow::Cow<'a, str> {
+        match self {
+            Self::AsAsked => asked.into(),
+            Self::Fixed(name) => (**name).into(),
+            Self::Star { before, after } => format!("{before}{star}{after}").into(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The route table: from a model name and a caller to the route that answers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Consumer, KeyNamespaces, Pattern, Route};
+
+/// Routes, indexed so that a look-up costs the same with ten routes and with ten thousand, also
+/// where every namespace has one of the same name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RouteTable {
+    routes: Vec<Arc<Route>>,
+    exact: HashMap<String, Slot>,
+    prefixes: HashMap<String, Slot>,
+    suffixes: HashMap<String, Slot>,
+    /// Lengths of the fixed parts that occur, longest first.
+    lengths: Vec<usize>,
+    /// Whether a route takes callers without a key.
+    anonymous: bool,
+}
+
+/// The routes of one pattern, as indexes in order of precedence, by the callers who may come to
+/// them: who calls then looks at few.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Slot {
+    /// By the route's own namespace.
+    own: HashMap<Arc<str>, Vec<usize>>,
+    /// By a namespace whose API keys the route names.
+    named: HashMap<Arc<str>, Vec<usize>>,
+    /// Those that take API keys of any namespace.
+    any_key: Vec<usize>,
+    /// The first that takes everybody: none after it can be another's.
+    everybody: Option<usize>,
+}
+
+impl Slot {
+    /// Takes in a route; to be called in order of precedence.
+    fn push(&mut self, index: usize, route: &Route) {
+        self.own.entry(route.name.namespace.clone()).or_default().push(index);
+        if route.access.anonymous {
+            self.everybody.get_or_insert(index);
+            return;
+        }
+        let add = |list: &mut Vec<usize>| {
+            if list.last() != Some(&index) {
+                list.push(index);
+            }
+        };
+        for allow in &route.access.allow {
+            match &allow.namespaces {
+                KeyNamespaces::All => add(&mut self.any_key),
+                KeyNamespaces::Of(names) => {
+                    for name in names {
+                        add(self.named.entry(name.clone()).or_default());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The route that answers a caller with a key of `namespace`, or one without a key.
+    /// `admits` says whether a route admits this caller.
+    fn choose(
+        &self,
+        namespace: Option<&str>,
+        mut admits: impl FnMut(usize) -> bool,
+    ) -> Option<usize> {
+        let Some(namespace) = namespace else { return self.everybody };
+        let mut first = |list: Option<&Vec<usize>>| {
+            list.into_iter().flatten().copied().find(|&index| admits(index))
+        };
+        first(self.own.get(namespace)).or_else(|| {
+            let others = [first(self.named.get(namespace)), first(Some(&self.any_key))];
+            others.into_iter().flatten().chain(self.everybody).min()
+        })
+    }
+}
+
+/// A route that answers, and what the pattern's star matched.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteMatch<'a, 'm> {
+    /// The route.
+    pub route: &'a Arc<Route>,
+    /// What `*` stands for; the whole name for an exact pattern.
+    pub star: &'m str,
+}
+
+impl RouteTable {
+    /// Indexes routes. Within one pattern they are tried in order of age, then namespace/name.
+    pub fn new(mut routes: Vec<Arc<Route>>) -> Self {
+        routes.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
+        let anonymous = routes.iter().any(|route| route.access.anonymous);
+        let mut table = Self { routes, anonymous, ..Self::default() };
+        for (index, route) in table.routes.iter().enumerate() {
+            for pattern in &route.models {
+                let slot = match pattern {
+                    Pattern::Exact(name) => table.exact.entry(name.clone()).or_default(),
+                    Pattern::Prefix(fixed) => table.prefixes.entry(fixed.clone()).or_default(),
+                    Pattern::Suffix(fixed) => table.suffixes.entry(fixed.clone()).or_default(),
+                };
+                slot.push(index, route);
+            }
+        }
+        let fixed = table.prefixes.keys().chain(table.suffixes.keys());
+        table.lengths = fixed.map(String::len).collect();
+        table.lengths.sort_unstable_by(|a, b| b.cmp(a));
+        table.lengths.dedup();
+        table
+    }
+
+    /// Every route, by age.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter()
+    }
+
+    /// Whether any route takes callers without a key; if not, there is nothing here for them.
+    pub fn admits_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// The route that answers `model` for this caller: exact names before patterns, the longer
+    /// pattern first, then the caller's own namespace, then the oldest, then namespace/name.
+    pub fn find<'a, 'm>(
+        &'a self,
+        model: &'m str,
+        consumer: Option<&Consumer>,
+    ) -> Option<RouteMatch<'a, 'm>> {
+        let namespace = consumer.map(|consumer| &*consumer.name.namespace);
+        let admits = |index: usize| self.routes[index].access.admits(consumer);
+        self.slots(model)
+            .find_map(|(slot, star)| Some((slot.choose(namespace, admits)?, star)))
+            .map(|(index, star)| RouteMatch { route: &self.routes[index], star })
+    }
+
+    /// Candidates by pattern: the name itself, then the longest fixed part first; a prefix before a
+    /// suffix of the same length.
+    fn slots<'a, 'm>(&'a self, model: &'m str) -> impl Iterator<Item = (&'a Slot, &'m str)> {
+        let exact = self.exact.get(model).map(|slot| (slot, model));
+        exact.into_iter().chain(self.affixed(model))
+    }
+
+    fn affixed<'a, 'm>(&'a self, model: &'m str) -> impl Iterator<Item = (&'a Slot, &'m str)> {
+        self.lengths.iter().flat_map(move |&length| {
+            let prefix = model
+                .split_at_checked(length)
+                .and_then(|(fixed, star)| Some((self.prefixes.get(fixed)?, star)));
+            let suffix = model
+                .len()
+                .checked_sub(length)
+                .and_then(|at| model.split_at_checked(at))
+                .and_then(|(star, fixed)| Some((self.suffixes.get(fixed)?, star)));
+            prefix.into_iter().chain(suffix)
+        })
+    }
+}
+
+fn precedence(route: &Route) -> impl Ord + '_ {
+    (route.created.is_none(), route.created, &route.name)
+}
+
+#[cfg(test)]
+mod tests;

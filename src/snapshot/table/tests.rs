@@ -1,0 +1,155 @@
+//! Precedence of routes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::RouteTable;
+use crate::snapshot::{
+    Access, Allow, Consumer, KeyNamespaces, ObjectName, Pattern, Route, Selector, Timeouts,
+};
+
+fn route(name: &str, age: i64, models: &[&str]) -> Route {
+    let (namespace, name) = name.split_once('/').unwrap();
+    Route {
+        name: ObjectName::new(namespace, name),
+        uid: name.into(),
+        created: Some(jiff::Timestamp::from_second(age).unwrap()),
+        labels: BTreeMap::new(),
+        models: models.iter().map(|model| Pattern::parse(model).unwrap()).collect(),
+        access: Access { anonymous: true, allow: Vec::new() },
+        rule: "0".into(),
+        targets: Vec::new(),
+        fault: None,
+        timeouts: Timeouts::default(),
+        budgets: Vec::new(),
+    }
+}
+
+fn consumer(namespace: &str) -> Consumer {
+    Consumer {
+        name: ObjectName::new(namespace, "key"),
+        labels: BTreeMap::new(),
+        app: None,
+        team: None,
+        environment: None,
+        expires: None,
+    }
+}
+
+fn found(table: &RouteTable, model: &str, consumer: Option<&Consumer>) -> Option<String> {
+    table.find(model, consumer).map(|found| format!("{} {}", found.route.name, found.star))
+}
+
+fn table(routes: Vec<Route>) -> RouteTable {
+    RouteTable::new(routes.into_iter().map(Into::into).collect())
+}
+
+#[test]
+fn exact_then_longest_pattern_then_star() {
+    let table = table(vec![
+        route("a/star", 1, &["*"]),
+        route("a/gpt", 2, &["gpt-*"]),
+        route("a/gpt5", 3, &["gpt-5*"]),
+        route("a/mini", 4, &["*-turbo-mini"]),
+        route("a/exact", 5, &["gpt-5-mini"]),
+    ]);
+    assert_eq!(found(&table, "gpt-5-mini", None).unwrap(), "a/exact gpt-5-mini");
+    assert_eq!(found(&table, "gpt-5-turbo", None).unwrap(), "a/gpt5 -turbo");
+    assert_eq!(found(&table, "gpt-5-turbo-mini", None).unwrap(), "a/mini gpt-5");
+    assert_eq!(found(&table, "gpt-4", None).unwrap(), "a/gpt 4");
+    assert_eq!(found(&table, "claude", None).unwrap(), "a/star claude");
+}
+
+#[test]
+fn equal_claims_go_to_the_callers_namespace_then_to_the_oldest() {
+    let table = table(vec![
+        route("a/old", 1, &["chat"]),
+        route("b/new", 2, &["chat"]),
+        route("b/newer", 3, &["chat"]),
+    ]);
+    assert_eq!(found(&table, "chat", Some(&consumer("b"))).unwrap(), "b/new chat");
+    assert_eq!(found(&table, "chat", Some(&consumer("c"))).unwrap(), "a/old chat");
+    assert_eq!(found(&table, "chat", None).unwrap(), "a/old chat");
+}
+
+#[test]
+fn a_route_that_does_not_admit_the_caller_is_passed_over() {
+    let mut closed = route("a/closed", 1, &["chat"]);
+    closed.access = Access {
+        anonymous: false,
+        allow: vec![Allow {
+            namespaces: KeyNamespaces::Of(BTreeSet::from(["a".into()])),
+            labels: Selector::default(),
+        }],
+    };
+    let table = table(vec![closed, route("b/open", 2, &["*"])]);
+    assert_eq!(found(&table, "chat", Some(&consumer("a"))).unwrap(), "a/closed chat");
+    assert_eq!(found(&table, "chat", None).unwrap(), "b/open chat");
+}
+
+#[test]
+fn names_that_are_not_ascii_are_split_at_characters_only() {
+    let table = table(vec![route("a/x", 1, &["abc*"]), route("a/y", 2, &["*abc"])]);
+    assert_eq!(found(&table, "äöü", None), None);
+    assert_eq!(found(&table, "abcä", None).unwrap(), "a/x ä");
+}
+
+/// Admits keys of these namespaces; of none in particular: of any.
+fn closed(mut route: Route, namespaces: &[&str]) -> Route {
+    let namespaces = match namespaces {
+        [] => KeyNamespaces::All,
+        names => KeyNamespaces::Of(names.iter().map(|name| (*name).into()).collect()),
+    };
+    let allow = vec![Allow { namespaces, labels: Selector::default() }];
+    route.access = Access { anonymous: false, allow };
+    route
+}
+
+#[test]
+fn whoever_is_admitted_from_elsewhere_gets_the_oldest_route_however_it_admits() {
+    let table = table(vec![
+        closed(route("a/named", 3, &["chat"]), &["x", "y"]),
+        closed(route("b/any", 2, &["chat"]), &[]),
+        closed(route("c/own", 1, &["chat"]), &["c"]),
+        route("d/everybody", 4, &["chat"]),
+        closed(route("e/oldest", 0, &["chat"]), &["y"]),
+    ]);
+    assert_eq!(found(&table, "chat", Some(&consumer("x"))).unwrap(), "b/any chat");
+    assert_eq!(found(&table, "chat", Some(&consumer("y"))).unwrap(), "e/oldest chat");
+    assert_eq!(found(&table, "chat", Some(&consumer("c"))).unwrap(), "c/own chat");
+    assert_eq!(found(&table, "chat", None).unwrap(), "d/everybody chat");
+}
+
+#[test]
+fn ten_thousand_equal_names_in_as_many_namespaces_cost_one_look() {
+    let all = (0..10_000).map(|n| {
+        let namespace = format!("team-{n}");
+        closed(route(&format!("{namespace}/chat"), n, &["chat"]), &[namespace.as_str()])
+    });
+    let mut all: Vec<_> = all.collect();
+    all.push(route("public/chat", 10_000, &["chat"]));
+    let table = table(all);
+    for (namespace, wanted, most) in [
+        (Some("team-0"), "team-0/chat", 1),
+        (Some("team-9999"), "team-9999/chat", 1),
+        (Some("elsewhere"), "public/chat", 1),
+        (None, "public/chat", 1),
+    ] {
+        let consumer = namespace.map(consumer);
+        assert_eq!(found(&table, "chat", consumer.as_ref()).unwrap(), format!("{wanted} chat"));
+        let mut looks = 0;
+        table.exact["chat"].choose(namespace, |index| {
+            looks += 1;
+            table.routes[index].access.admits(consumer.as_ref())
+        });
+        assert!(looks <= most, "{namespace:?}: {looks}");
+    }
+}
+
+#[test]
+fn a_table_knows_whether_anybody_may_come_without_a_key() {
+    assert!(!table(Vec::new()).admits_anonymous());
+    let mut closed = route("a/closed", 1, &["x"]);
+    closed.access.anonymous = false;
+    assert!(!table(vec![closed.clone()]).admits_anonymous());
+    assert!(table(vec![closed, route("a/open", 2, &["y"])]).admits_anonymous());
+}
