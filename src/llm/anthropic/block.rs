@@ -1,0 +1,173 @@
+//! Content blocks of Messages: between wire and canonical form, both ways.
+
+use super::wire::{WireBlock, WireSource};
+use crate::llm::chat::{Content, Json, Part, Source};
+use crate::llm::codec::{Dropped, safe_id};
+use crate::llm::error::RequestError;
+use crate::llm::one_or_many::OneOrMany;
+
+/// Ids have no bound of their own; longer ones than this are not ids.
+const MAX_ID: usize = 128;
+
+/// The parts of a request's content. A block that only Anthropic can serve is refused.
+pub fn decode_content(content: OneOrMany<WireBlock>) -> Result<Vec<Part>, RequestError> {
+    match content {
+        OneOrMany::One(text) if text.is_empty() => Ok(Vec::new()),
+        OneOrMany::One(text) => Ok(vec![Content::Text(text).into()]),
+        OneOrMany::Foreign => {
+            let message = "\"content\" must be a string or a list of blocks";
+            Err(RequestError::field("messages", message))
+        }
+        OneOrMany::Many(blocks) => blocks
+            .into_iter()
+            .map(|block| {
+                let kind = block.kind.clone();
+                decode_block(block)?.ok_or_else(|| {
+                    let message = format!(
+                        "content of type \"{kind}\" cannot be given to this model's provider"
+                    );
+                    RequestError::field("messages", message)
+                })
+            })
+            .collect(),
+    }
+}
+
+/// The part that a block is; `None`: only Anthropic knows it.
+pub fn decode_block(block: WireBlock) -> Result<Option<Part>, RequestError> {
+    let content = match block.kind.as_str() {
+        "text" => Content::Text(block.text.unwrap_or_default()),
+        "image" => Content::Image { source: decode_source(block.source)?, detail: None },
+        "document" => Content::File { source: decode_source(block.source)?, name: block.title },
+        "tool_use" => Content::ToolCall {
+            id: block.id.unwrap_or_default(),
+            name: block.name.unwrap_or_default(),
+            arguments: block.input.map_or_else(|| "{}".to_owned(), |input| input.text().to_owned()),
+        },
+        "tool_result" => Content::ToolResult {
+            call_id: block.tool_use_id.unwrap_or_default(),
+            parts: block.content.map(decode_content).transpose()?.unwrap_or_default(),
+            is_error: block.is_error.unwrap_or(false),
+        },
+        "thinking" => Content::Thinking {
+            text: block.thinking.unwrap_or_default(),
+            signature: block.signature.filter(|signature| !signature.is_empty()),
+        },
+        "redacted_thinking" => Content::RedactedThinking(block.data.unwrap_or_default()),
+        _ => return Ok(None),
+    };
+    Ok(Some(Part { content, cache: block.cache_control }))
+}
+
+fn decode_source(source: Option<WireSource>) -> Result<Source, RequestError> {
+    let source = source.unwrap_or_default();
+    let found = match source.kind.as_str() {
+        "url" => source.url.map(Source::Url),
+        "base64" => source
+            .data
+            .zip(source.media_type)
+            .map(|(data, media_type)| Source::Base64 { media_type, data }),
+        "text" => source.data.map(Source::Text),
+        "file" => source.file_id.map(Source::Id),
+        _ => None,
+    };
+    found.ok_or_else(|| {
+        let message = "a \"source\" is incomplete: give {\"type\": \"base64\", \"media_type\", \"data\"} or {\"type\": \"url\", \"url\"}";
+        RequestError::field("messages", message)
+    })
+}
+
+/// A part as a block; `None` if Anthropic would refuse it (empty text, thinking without signature).
+pub fn encode_part(part: &Part, dropped: &mut Dropped) -> Result<Option<WireBlock>, RequestError> {
+    let mut block = match &part.content {
+        Content::Text(text) | Content::Refusal(text) if text.is_empty() => return Ok(None),
+        Content::Text(text) | Content::Refusal(text) => WireBlock::text(text),
+        Content::Image { source, detail } => {
+            if detail.as_deref().is_some_and(|detail| detail != "auto") {
+                dropped.add("image_url.detail");
+            }
+            WireBlock { source: Some(encode_source(source)), ..WireBlock::of("image") }
+        }
+        Content::File { source, name } => WireBlock {
+            source: Some(encode_source(source)),
+            title: name.clone(),
+            ..WireBlock::of("document")
+        },
+        Content::ToolCall { id, name, arguments } => WireBlock {
+            id: Some(safe_id(id, MAX_ID)),
+            name: Some(name.clone()),
+            input: Some(object(arguments)?),
+            ..WireBlock::of("tool_use")
+        },
+        Content::ToolResult { call_id, parts, is_error } => WireBlock {
+            tool_use_id: Some(safe_id(call_id, MAX_ID)),
+            content: encode_result(parts, dropped)?,
+            is_error: is_error.then_some(true),
+            ..WireBlock::of("tool_result")
+        },
+        Content::Thinking { signature: None, .. } => {
+            dropped.add("reasoning_content");
+            return Ok(None);
+        }
+        Content::Thinking { text, signature } => WireBlock {
+            thinking: Some(text.clone()),
+            signature: signature.clone(),
+            ..WireBlock::of("thinking")
+        },
+        Content::RedactedThinking(data) => {
+            WireBlock { data: Some(data.clone()), ..WireBlock::of("redacted_thinking") }
+        }
+    };
+    block.cache_control.clone_from(&part.cache);
+    Ok(Some(block))
+}
+
+fn encode_source(source: &Source) -> WireSource {
+    let of = |kind: &str| WireSource { kind: kind.to_owned(), ..WireSource::default() };
+    match source {
+        Source::Url(url) => WireSource { url: Some(url.clone()), ..of("url") },
+        Source::Base64 { media_type, data } => WireSource {
+            media_type: Some(media_type.clone()),
+            data: Some(data.clone()),
+            ..of("base64")
+        },
+        Source::Text(text) => WireSource {
+            media_type: Some("text/plain".to_owned()),
+            data: Some(text.clone()),
+            ..of("text")
+        },
+        Source::Id(id) => WireSource { file_id: Some(id.clone()), ..of("file") },
+    }
+}
+
+fn encode_result(
+    parts: &[Part],
+    dropped: &mut Dropped,
+) -> Result<Option<OneOrMany<WireBlock>>, RequestError> {
+    let mut blocks = Vec::with_capacity(parts.len());
+    for part in parts {
+        blocks.extend(encode_part(part, dropped)?);
+    }
+    Ok(match blocks.as_mut_slice() {
+        [] => None,
+        [only] if only.kind == "text" && only.cache_control.is_none() => {
+            only.text.take().map(OneOrMany::One)
+        }
+        _ => Some(OneOrMany::Many(blocks)),
+    })
+}
+
+/// Arguments as the object that Anthropic wants.
+pub fn object(arguments: &str) -> Result<Json, RequestError> {
+    match arguments.trim() {
+        "" | "null" => return Ok(Json::empty_object()),
+        text if text.starts_with('{') => {
+            if let Some(json) = Json::parse(text) {
+                return Ok(json);
+            }
+        }
+        _ => {}
+    }
+    let message = "\"tool_calls[].function.arguments\" must be a JSON object in a string, for example \"{\\\"city\\\": \\\"Oslo\\\"}\"";
+    Err(RequestError::field("messages", message))
+}

@@ -1,0 +1,307 @@
+//! The JSON of Anthropic's Messages, as far as it is read or written here. No meaning: that is given
+//! by `request`, `response` and `stream`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::llm::chat::{FinishReason, Json};
+use crate::llm::one_or_many::OneOrMany;
+use crate::llm::usage::{Usage, count};
+
+/// `usage` as reported: counts that are absent stay absent. `input_tokens` excludes the cache.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+pub struct WireUsage {
+    #[serde(default, deserialize_with = "count")]
+    input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    output_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+struct OutputDetails {
+    #[serde(default, deserialize_with = "count")]
+    thinking_tokens: Option<u64>,
+}
+
+impl WireUsage {
+    /// Takes over what a later report says; reports are cumulative, so nothing is added.
+    pub fn merge(&mut self, later: &Self) {
+        fn take<T: Clone>(mine: &mut Option<T>, later: &Option<T>) {
+            if later.is_some() {
+                mine.clone_from(later);
+            }
+        }
+        take(&mut self.input_tokens, &later.input_tokens);
+        take(&mut self.cache_creation_input_tokens, &later.cache_creation_input_tokens);
+        take(&mut self.cache_read_input_tokens, &later.cache_read_input_tokens);
+        take(&mut self.output_tokens, &later.output_tokens);
+        take(&mut self.output_tokens_details, &later.output_tokens_details);
+    }
+
+    /// The canonical counts; `None` if nothing was counted.
+    pub fn canonical(&self) -> Option<Usage> {
+        self.input_tokens.or(self.output_tokens)?;
+        let cached_input = self.cache_read_input_tokens.unwrap_or(0);
+        let cache_write = self.cache_creation_input_tokens.unwrap_or(0);
+        let details = self.output_tokens_details.as_ref();
+        Some(Usage {
+            input: self
+                .input_tokens
+                .unwrap_or(0)
+                .saturating_add(cached_input)
+                .saturating_add(cache_write),
+            output: self.output_tokens.unwrap_or(0),
+            cached_input,
+            cache_write,
+            reasoning: details.and_then(|details| details.thinking_tokens).unwrap_or(0),
+        })
+    }
+}
+
+impl From<Usage> for WireUsage {
+    fn from(usage: Usage) -> Self {
+        let cache = usage.cached_input.saturating_add(usage.cache_write);
+        Self {
+            input_tokens: Some(usage.input.saturating_sub(cache)),
+            cache_creation_input_tokens: Some(usage.cache_write),
+            cache_read_input_tokens: Some(usage.cached_input),
+            output_tokens: Some(usage.output),
+            output_tokens_details: (usage.reasoning > 0)
+                .then_some(OutputDetails { thinking_tokens: Some(usage.reasoning) }),
+        }
+    }
+}
+
+/// The usage of a whole message.
+pub fn usage_of(body: &[u8]) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Report {
+        #[serde(default)]
+        usage: Option<WireUsage>,
+    }
+    serde_json::from_slice::<Report>(body).ok()?.usage?.canonical()
+}
+
+/// What `message_start` and `message_delta` report.
+#[derive(Debug, Default)]
+pub struct UsageReport {
+    /// The counts named.
+    pub usage: Option<WireUsage>,
+    /// The model that answers; `message_start` only.
+    pub model: Option<String>,
+}
+
+/// Reads the report of a `message_start` or `message_delta`.
+pub fn usage_report(data: &[u8]) -> UsageReport {
+    #[derive(Default, Deserialize)]
+    struct Event {
+        #[serde(default)]
+        usage: Option<WireUsage>,
+        #[serde(default)]
+        message: Option<Message>,
+    }
+    #[derive(Deserialize)]
+    struct Message {
+        #[serde(default)]
+        usage: Option<WireUsage>,
+        #[serde(default)]
+        model: Option<String>,
+    }
+    let event: Event = serde_json::from_slice(data).unwrap_or_default();
+    match event.message {
+        Some(message) => UsageReport { usage: message.usage, model: message.model },
+        None => UsageReport { usage: event.usage, model: None },
+    }
+}
+
+/// Anthropic's word for why a model stopped.
+pub fn finish_reason(word: &str) -> FinishReason {
+    match word {
+        "end_turn" | "stop_sequence" | "pause_turn" => FinishReason::Stop,
+        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "tool_use" => FinishReason::ToolCalls,
+        "refusal" => FinishReason::ContentFilter,
+        other => FinishReason::Other(other.to_owned()),
+    }
+}
+
+/// Anthropic's word for a finish reason.
+pub fn finish_word(reason: &FinishReason, stop_sequence: Option<&str>) -> &'static str {
+    match reason {
+        FinishReason::Stop if stop_sequence.is_some() => "stop_sequence",
+        FinishReason::Stop | FinishReason::Other(_) => "end_turn",
+        FinishReason::Length => "max_tokens",
+        FinishReason::ToolCalls => "tool_use",
+        FinishReason::ContentFilter => "refusal",
+    }
+}
+
+/// A content block of any type: only the fields of its type are there.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WireBlock {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<WireSource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_use_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<OneOrMany<WireBlock>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_error: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<Json>,
+}
+
+impl WireBlock {
+    /// A block of a type, with nothing in it yet.
+    pub fn of(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), ..Self::default() }
+    }
+
+    /// A block of text.
+    pub fn text(text: &str) -> Self {
+        Self { text: Some(text.to_owned()), ..Self::of("text") }
+    }
+}
+
+/// Where an image or a document is.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WireSource {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<String>,
+}
+
+/// A message of a request.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct WireMessage {
+    pub role: String,
+    pub content: OneOrMany<WireBlock>,
+}
+
+/// A tool: the client's own, or one of Anthropic's (then it has a `type`).
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WireTool {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<Json>,
+}
+
+/// `tool_choice`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WireChoice {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disable_parallel_tool_use: Option<bool>,
+}
+
+/// `output_config`, as far as it has a canonical form.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WireOutput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<WireFormat>,
+    #[serde(skip_serializing)]
+    pub effort: Option<String>,
+}
+
+/// `output_config.format`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WireFormat {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Json>,
+}
+
+/// `metadata`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WireMetadata {
+    pub user_id: Option<String>,
+}
+
+/// A request as it is written.
+#[derive(Debug, Serialize)]
+pub struct WireRequest<'a> {
+    pub model: &'a str,
+    pub max_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<OneOrMany<WireBlock>>,
+    pub messages: Vec<WireMessage>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<WireTool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<WireChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop_sequences: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<WireMetadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_config: Option<WireOutput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
+}
+
+/// A whole answer, as it is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WireAnswer {
+    pub id: Option<String>,
+    pub model: Option<String>,
+    pub content: Option<Vec<WireBlock>>,
+    pub stop_reason: Option<String>,
+    pub stop_sequence: Option<String>,
+    pub usage: Option<WireUsage>,
+}

@@ -1,0 +1,140 @@
+//! What a dialect implements to take part in crossing: decode and encode a request, an answer and a
+//! stream. A new provider is one more folder with one more [`ChatCodec`]; nothing else changes.
+//!
+//! A codec is pure and holds no state; a stream's state lives in its decoder and encoder.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::chat::{ChatEvent, ChatRequest, ChatResponse};
+use super::error::RequestError;
+use super::sse::Frame;
+use super::stream::StreamFault;
+use super::translate::ResponseContext;
+use super::{Dialect, anthropic, openai};
+
+/// Names of parameters that were left out. Nothing is left out without being named here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dropped(BTreeSet<String>);
+
+impl Dropped {
+    /// Notes a parameter.
+    pub fn add(&mut self, name: impl Into<String>) {
+        self.0.insert(name.into());
+    }
+
+    /// The names, sorted, each once.
+    pub fn into_names(self) -> Vec<String> {
+        self.0.into_iter().collect()
+    }
+}
+
+/// One dialect's side of a crossing.
+pub trait ChatCodec: Sync {
+    /// Reads a request of this dialect. Parameters that have no canonical form go to `dropped`,
+    /// unless their value changes nothing.
+    ///
+    /// # Errors
+    /// [`RequestError`] if it is not valid in this dialect, or holds content (audio, a server's own
+    /// tool result) that no other dialect can carry: content is refused, never left out.
+    fn decode_request(
+        &self,
+        body: &[u8],
+        dropped: &mut Dropped,
+    ) -> Result<ChatRequest, RequestError>;
+
+    /// Writes a request in this dialect. What it cannot take goes to `dropped`.
+    ///
+    /// # Errors
+    /// [`RequestError`] if content cannot be written in this dialect.
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        dropped: &mut Dropped,
+    ) -> Result<Vec<u8>, RequestError>;
+
+    /// Headers that a request in this dialect needs, besides credentials.
+    fn request_headers(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Reads a whole answer of this dialect.
+    ///
+    /// # Errors
+    /// A text that says why it is not one.
+    fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, String>;
+
+    /// Writes a whole answer in this dialect.
+    fn encode_response(&self, response: &ChatResponse, context: &ResponseContext) -> Vec<u8>;
+
+    /// Reads a stream of this dialect.
+    fn decoder(&self) -> Box<dyn EventDecoder>;
+
+    /// Writes a stream in this dialect. `include_usage`: the client asked for a usage chunk, where
+    /// the dialect has that choice.
+    fn encoder(&self, context: &ResponseContext, include_usage: bool) -> Box<dyn EventEncoder>;
+}
+
+/// Reads one stream, frame by frame.
+pub trait EventDecoder: Send {
+    /// Appends what a frame says. Unknown events say nothing.
+    ///
+    /// # Errors
+    /// [`StreamFault`] if the frame is an error, or not of this dialect.
+    fn decode(&mut self, frame: &Frame<'_>, events: &mut Vec<ChatEvent>)
+    -> Result<(), StreamFault>;
+}
+
+/// Writes one stream, event by event.
+pub trait EventEncoder: Send {
+    /// Appends the bytes of whole SSE events.
+    ///
+    /// # Errors
+    /// [`StreamFault::Malformed`] if the dialect cannot express the order of the events.
+    fn encode(&mut self, event: &ChatEvent, out: &mut Vec<u8>) -> Result<(), StreamFault>;
+}
+
+/// The codec of a dialect.
+pub fn codec(dialect: Dialect) -> &'static dyn ChatCodec {
+    match dialect {
+        Dialect::OpenAi => &openai::OpenAi,
+        Dialect::Anthropic => &anthropic::Anthropic,
+    }
+}
+
+/// Reads one member of a request; null is absent.
+pub(super) fn member<T: DeserializeOwned>(
+    name: &str,
+    value: &RawValue,
+) -> Result<Option<T>, RequestError> {
+    serde_json::from_str(value.get()).map_err(|error| {
+        RequestError::field(name.to_owned(), format!("\"{name}\" is not understood: {error}"))
+    })
+}
+
+/// Whether a JSON value changes nothing: null, false, zero or empty.
+pub(super) fn is_neutral(value: &RawValue) -> bool {
+    matches!(value.get(), "null" | "false" | "0" | "0.0" | "[]" | "{}" | "\"\"")
+}
+
+/// An id that the target accepts: only `[a-zA-Z0-9_-]`, at most `max` bytes. The same id always
+/// becomes the same; one that had to change ends in a hash of the original, so that two stay two.
+pub(super) fn safe_id(id: &str, max: usize) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !id.is_empty() && id.len() <= max && id.chars().all(fits) {
+        return id.to_owned();
+    }
+    let kept: String =
+        id.chars().map(|c| if fits(c) { c } else { '_' }).take(max.saturating_sub(17)).collect();
+    format!("{kept}_{:016x}", fnv1a(id.as_bytes()))
+}
+
+/// FNV-1a, 64 bit: stable across builds and machines, unlike std's hasher.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests;
