@@ -1,0 +1,43 @@
+//! Routes of one namespace that claim the same model for the same callers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    api::condition::Reason,
+    snapshot::{Pattern, Route},
+};
+
+use super::{Kind, ObjectKey, Problem, Verdicts};
+
+/// Adds a problem to every route that can never be reached by one of its models, because an older
+/// route of its namespace claims the same one and admits the same callers.
+pub(super) fn find(routes: &[Arc<Route>], verdicts: &mut Verdicts) {
+    let mut ordered: Vec<_> = routes.iter().collect();
+    ordered.sort_by_key(|route| (route.created.is_none(), route.created, &route.name));
+    let mut claims: HashMap<(&str, &Pattern), Vec<&Arc<Route>>> = HashMap::new();
+    for route in ordered {
+        let mut lost = Vec::new();
+        for pattern in &route.models {
+            let earlier = claims.entry((&route.name.namespace, pattern)).or_default();
+            match earlier.iter().find(|other| covers(other, route)) {
+                Some(owner) => lost.push((pattern, *owner)),
+                None => earlier.push(route),
+            }
+        }
+        let key = ObjectKey { kind: Kind::Route, name: route.name.clone() };
+        if let (Some((pattern, owner)), Some(verdict)) = (lost.first(), verdicts.get_mut(&key)) {
+            let message = format!(
+                "model {pattern:?} is already claimed by the older AIRoute {} for the same callers, \
+                 which gets its requests: choose another model name, narrow spec.access, or delete \
+                 one of the two",
+                owner.name,
+                pattern = pattern.to_string(),
+            );
+            verdict.errors.push(Problem::new(Reason::ModelConflict, message));
+        }
+    }
+}
+
+fn covers(earlier: &Route, later: &Route) -> bool {
+    earlier.access.anonymous || earlier.access == later.access
+}

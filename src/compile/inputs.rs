@@ -1,0 +1,121 @@
+//! Everything that a compilation looks at: objects, dereferenced Secrets, namespaces, settings.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::{
+    api::{AIBudgetSpec, AIProviderSpec, AIRouteSpec},
+    snapshot::{ObjectName, selector::Labels},
+};
+
+/// All objects as they are at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inputs {
+    /// What belongs to the process and not to an object.
+    pub settings: Settings,
+    /// AIProviders.
+    pub providers: BTreeMap<ObjectName, Object<AIProviderSpec>>,
+    /// AIRoutes.
+    pub routes: BTreeMap<ObjectName, Object<AIRouteSpec>>,
+    /// AIBudgets.
+    pub budgets: BTreeMap<ObjectName, Object<AIBudgetSpec>>,
+    /// Secrets that AIProviders refer to, as far as they exist.
+    pub secrets: BTreeMap<ObjectName, SecretData>,
+    /// Secrets of type `sluice.dev/api-key`.
+    pub consumers: BTreeMap<ObjectName, SecretData>,
+    /// Labels of namespaces. Every namespace also has `kubernetes.io/metadata.name`.
+    pub namespaces: BTreeMap<Arc<str>, Labels>,
+}
+
+/// Process-wide settings that decide what an object may do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The gateway's own namespace: budgets there may count every namespace.
+    pub gateway_namespace: Arc<str>,
+    /// Whether providers may be on the machine itself (`sluice run --manifests`, or
+    /// `--allow-loopback-upstreams`).
+    pub allow_loopback: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { gateway_namespace: "sluice-system".into(), allow_loopback: false }
+    }
+}
+
+/// One custom resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object<S> {
+    /// What is known of it whatever its spec is.
+    pub meta: Meta,
+    /// Its spec, or why it cannot be read.
+    pub spec: Result<Arc<S>, String>,
+}
+
+/// Metadata of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Meta {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// `metadata.uid`; in a folder, kind, namespace and name.
+    pub uid: Arc<str>,
+    /// `metadata.generation`; 1 in a folder.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`; none in a folder.
+    pub created: Option<Timestamp>,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// What is used of a Secret.
+#[derive(Clone, Default, PartialEq)]
+pub struct SecretData {
+    /// `metadata.creationTimestamp`; none in a folder.
+    pub created: Option<Timestamp>,
+    /// Its labels.
+    pub labels: Labels,
+    /// Its annotations.
+    pub annotations: Labels,
+    /// Its data, decoded.
+    pub data: BTreeMap<String, Zeroizing<Vec<u8>>>,
+}
+
+impl std::fmt::Debug for SecretData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretData").field("keys", &self.data.keys()).finish_non_exhaustive()
+    }
+}
+
+impl SecretData {
+    /// The text under a key, without surrounding white space (`echo` and editors leave line ends).
+    /// `None` where the key is missing, empty or not printable ASCII.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        let text = std::str::from_utf8(self.data.get(key)?).ok()?.trim();
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)
+    }
+}
+
+impl Inputs {
+    /// Secrets that the providers refer to: what a source has to fetch.
+    pub fn referenced_secrets(&self) -> std::collections::BTreeSet<ObjectName> {
+        let specs = self.providers.values().filter_map(|object| {
+            let auth = object.spec.as_ref().ok()?.auth.as_ref()?;
+            Some((&object.meta.name.namespace, &auth.api_keys))
+        });
+        specs
+            .flat_map(|(namespace, keys)| {
+                keys.iter()
+                    .map(|key| ObjectName::new(namespace.clone(), key.secret_key_ref.name.as_str()))
+            })
+            .collect()
+    }
+
+    /// Labels of a namespace, with the name label that Kubernetes sets itself.
+    pub fn namespace_labels(&self, namespace: &str) -> Labels {
+        let mut labels = self.namespaces.get(namespace).cloned().unwrap_or_default();
+        labels.insert("kubernetes.io/metadata.name".into(), namespace.into());
+        labels
+    }
+}
