@@ -1,0 +1,26 @@
+//! The data plane: what happens to a request between the caller and a provider.
+//!
+//! Reading order: [`pipeline`] (the order of the phases), `identify`, `parse`, `select`, `admit`,
+//! `attempt` (one try, fallback), `respond`, `body` (the streamed answer), `settle` (the end of every
+//! request). Knows the snapshot and the ledger; knows nothing of Kubernetes or of how objects are
+//! compiled.
+
+mod admit;
+mod attempt;
+mod body;
+mod catalogue;
+mod identify;
+mod keys;
+mod limits;
+pub mod mock;
+mod parse;
+pub mod pipeline;
+mod respond;
+mod select;
+pub mod server;
+mod settle;
+mod upstream;
+
+pub use body::{Body, BodyError};
+pub use limits::Limits;
+pub use pipeline::{Deps, Pipeline};

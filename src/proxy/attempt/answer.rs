@@ -1,0 +1,178 @@
+//! Reads a provider's answer up to the point from which it can be sent: to its end if it is whole, to
+//! its first content if it is a stream.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    llm::{ApiError, Endpoint, ErrorKind, decode_error},
+    snapshot::Target,
+};
+
+use super::{
+    super::{body::Opened, select::Candidate, upstream::UpstreamBody},
+    Answer, Call, Content, Failure,
+};
+
+/// Largest whole answer, in bytes: 2,048 embeddings of 3,072 numbers in decimals.
+const MAX_ANSWER: usize = 128 << 20;
+/// Bytes of an error answer that are read for its message.
+const MAX_ERROR: usize = 64 << 10;
+/// How long an error answer may take to come.
+const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+/// Frames without content that are held back at most.
+const MAX_HELD_FRAMES: u32 = 64;
+/// Bytes without content that are held back at most.
+const MAX_HELD_BYTES: usize = 256 << 10;
+/// Headers in which providers put their id of the request.
+const UPSTREAM_IDS: [&str; 3] = ["x-request-id", "request-id", "apim-request-id"];
+
+/// Reads an answer. `by`: when the first content (stream) must be there.
+pub async fn read(
+    call: &Call,
+    candidate: &Candidate,
+    response: Response<UpstreamBody>,
+    by: Instant,
+) -> Result<Answer, Failure> {
+    let (head, mut body) = response.into_parts();
+    let target = &candidate.target;
+    if !head.status.is_success() {
+        return Err(error(call, candidate, (head.status, &head.headers), body).await);
+    }
+    let encoding = head.headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        let detail = "the answer is compressed, which was not asked for".to_owned();
+        return Err(Failure::malformed(target, detail));
+    }
+    let content = if call.stream && is_event_stream(&head.headers) {
+        Content::Stream(open(call, candidate, body, by).await?)
+    } else {
+        let bytes = collect(&mut body, target, call.deadline).await?;
+        let whole = candidate
+            .translator
+            .response(&bytes, &call.context)
+            .map_err(|error| Failure::whole(target, error))?;
+        if call.stream {
+            let detail = "a whole answer came instead of a stream".to_owned();
+            return Err(Failure::malformed(target, detail));
+        }
+        let generates = call.endpoint != Endpoint::Embeddings;
+        if generates && whole.output_bytes == 0 && whole.finish_reason.is_none() {
+            return Err(Failure::empty(target));
+        }
+        Content::Whole(whole)
+    };
+    Ok(Answer { upstream_id: upstream_id(&head.headers), dropped: Vec::new(), content })
+}
+
+/// Providers that name no media type are given the benefit of the doubt.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_none_or(|media| {
+        let essence = media.as_bytes().get(..17).unwrap_or_default();
+        essence.eq_ignore_ascii_case(b"text/event-stream")
+    })
+}
+
+fn upstream_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    UPSTREAM_IDS.iter().find_map(|name| headers.get(*name)).cloned()
+}
+
+async fn collect(
+    body: &mut UpstreamBody,
+    target: &Target,
+    deadline: Instant,
+) -> Result<Bytes, Failure> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let next = timeout_at(deadline, body.data()).await;
+        match next.map_err(|_| Failure::late(target, true))? {
+            None => break,
+            Some(Err(detail)) => return Err(Failure::cut_off(target, detail)),
+            Some(Ok(data)) if first.is_empty() => first = data,
+            Some(Ok(data)) => {
+                if first.len() + rest.len() + data.len() > MAX_ANSWER {
+                    let detail = format!("the answer is larger than {MAX_ANSWER} bytes");
+                    return Err(Failure::malformed(target, detail));
+                }
+                if rest.is_empty() {
+                    rest.extend_from_slice(&first);
+                }
+                rest.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Reads a stream until it has content. What is read is held: nothing has been sent to the caller
+/// yet, so any fault up to here can be made good by another target.
+async fn open(
+    call: &Call,
+    candidate: &Candidate,
+    mut upstream: UpstreamBody,
+    by: Instant,
+) -> Result<Opened, Failure> {
+    let target = &candidate.target;
+    let mut translator = candidate.translator.stream(&call.peek, &call.context);
+    let (mut held, mut bytes) = (Vec::new(), 0);
+    loop {
+        let next = timeout_at(by, upstream.data()).await;
+        let ended = match next.map_err(|_| Failure::late(target, by >= call.deadline))? {
+            Some(Ok(data)) => {
+                bytes += data.len();
+                translator.push(data, &mut held).map_err(|fault| Failure::stream(target, fault))?;
+                false
+            }
+            Some(Err(detail)) => return Err(Failure::cut_off(target, detail)),
+            None => {
+                translator.finish(&mut held).map_err(|fault| Failure::stream(target, fault))?;
+                true
+            }
+        };
+        let progress = translator.progress();
+        let has_content = progress.content || progress.finish_reason.is_some();
+        if !has_content && (ended || progress.terminated) {
+            return Err(Failure::empty(target));
+        }
+        let is_full = progress.frames > MAX_HELD_FRAMES || bytes > MAX_HELD_BYTES;
+        if has_content || ended || is_full {
+            return Ok(Opened { upstream, translator, held, ended });
+        }
+    }
+}
+
+/// Reads an error answer. The client's own connection pool follows no redirect, so that one is an
+/// error too.
+async fn error(
+    call: &Call,
+    candidate: &Candidate,
+    (status, headers): (StatusCode, &HeaderMap),
+    mut body: UpstreamBody,
+) -> Failure {
+    if status.is_redirection() || status.is_informational() {
+        let message = format!(
+            "the provider of target {} answered with a redirect (HTTP {}), which is not followed: \
+             its endpoint in AIProvider {} must be the final address",
+            candidate.target.name,
+            status.as_u16(),
+            candidate.target.provider.name,
+        );
+        let code = "upstream_redirect";
+        let error = ApiError::new(StatusCode::BAD_GATEWAY, ErrorKind::Upstream, code, message);
+        return Failure::status(status, error, headers);
+    }
+    let by = (Instant::now() + ERROR_PATIENCE).min(call.deadline);
+    let mut text = BytesMut::new();
+    while text.len() < MAX_ERROR
+        && let Ok(Some(Ok(data))) = timeout_at(by, body.data()).await
+    {
+        text.extend_from_slice(&data);
+    }
+    text.truncate(MAX_ERROR);
+    let error = decode_error(candidate.translator.upstream(), status, &text);
+    Failure::status(status, error, headers)
+}

@@ -1,0 +1,88 @@
+//! The headers of a request to a provider. The caller's are forwarded by an allow-list: its key, its
+//! cookies and whatever a proxy before us added are nobody else's business.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{
+    llm::{Dialect, UpstreamRequest},
+    snapshot::Credential,
+};
+
+use super::{super::select::Candidate, Call};
+
+/// Forwarded whatever the dialects are.
+const FORWARDED: [HeaderName; 4] = [
+    header::ACCEPT,
+    header::USER_AGENT,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+/// Forwarded if both sides speak Anthropic.
+const ANTHROPIC: [HeaderName; 2] = [ANTHROPIC_VERSION, HeaderName::from_static("anthropic-beta")];
+/// Forwarded if both sides speak OpenAI.
+const OPENAI: [HeaderName; 1] = [HeaderName::from_static("openai-beta")];
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// The headers for one try.
+pub fn headers(
+    call: &Call,
+    candidate: &Candidate,
+    translated: &UpstreamRequest,
+    key: Option<&Credential>,
+) -> HeaderMap {
+    let upstream = candidate.translator.upstream();
+    let mut headers = HeaderMap::with_capacity(16);
+    let mut forward = |names: &[HeaderName]| {
+        for name in names {
+            if let Some(value) = call.headers.get(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    };
+    forward(&FORWARDED);
+    if candidate.translator.is_passthrough() {
+        match upstream {
+            Dialect::OpenAi => forward(&OPENAI),
+            Dialect::Anthropic => forward(&ANTHROPIC),
+        }
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // Answers are scanned as they pass.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if upstream == Dialect::Anthropic
+        && (!headers.contains_key(ANTHROPIC_VERSION) || sets_sampling(candidate))
+    {
+        headers.insert(ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01"));
+    }
+    for (name, value) in translated.headers {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    for (name, value) in &candidate.target.provider.headers {
+        headers.insert(name, value.clone());
+    }
+    if let Some((name, value)) = key.and_then(|key| credential(upstream, key)) {
+        headers.insert(name, value);
+    }
+    headers
+}
+
+/// Whether the route sets a parameter that later versions of Anthropic's API refuse.
+fn sets_sampling(candidate: &Candidate) -> bool {
+    candidate.target.parameters.as_ref().is_some_and(|parameters| {
+        ["temperature", "top_p", "top_k"].iter().any(|name| {
+            parameters.set.contains_key(*name) || parameters.default.contains_key(*name)
+        })
+    })
+}
+
+/// How a key is presented in a dialect.
+fn credential(upstream: Dialect, key: &Credential) -> Option<(HeaderName, HeaderValue)> {
+    let key = key.key.expose();
+    let (name, value) = match upstream {
+        Dialect::OpenAi => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
+        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
+    };
+    let mut value = value.ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
+}

@@ -1,0 +1,316 @@
+//! The answer's body as the server sends it: whole, or a stream that is translated and metered while
+//! it passes. Streams have no task and no channel: the provider is read when the caller's connection
+//! has room, and left at once when the caller is gone.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use crate::llm::{
+    ApiError, Dialect, ErrorKind, StreamFault, StreamTranslator, encode_stream_error,
+};
+
+use super::{server::DrainWait, settle::Settlement, upstream::UpstreamBody};
+
+/// No answer can break midway: whole answers are complete before their head is sent, and a stream
+/// whose provider fails ends with an error event.
+pub type BodyError = Infallible;
+
+/// Bytes read from a provider at most before the caller's connection gets its turn.
+const BURST: usize = 64 << 10;
+/// How long a provider may keep its connection open after the end of its stream.
+const GRACE: Duration = Duration::from_millis(500);
+/// An SSE comment, which clients skip.
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// The body of every answer of the data port.
+pub struct Body {
+    inner: Inner,
+}
+
+enum Inner {
+    Whole(Option<Bytes>),
+    Stream(Box<Stream>),
+}
+
+/// What a stream starts from.
+pub struct Opened {
+    /// The rest of the provider's answer.
+    pub upstream: UpstreamBody,
+    /// Puts it into the caller's dialect.
+    pub translator: Box<dyn StreamTranslator>,
+    /// What is already translated.
+    pub held: Vec<Bytes>,
+    /// Whether the provider's answer has ended already.
+    pub ended: bool,
+}
+
+/// Time limits of a stream.
+pub struct Pace {
+    /// Longest silence of the provider.
+    pub idle: Duration,
+    /// Silence after which the caller gets a comment.
+    pub keep_alive: Duration,
+    /// When the request must have ended.
+    pub deadline: Instant,
+    /// When the process ends.
+    pub expired: DrainWait,
+}
+
+impl Body {
+    /// A body that is complete.
+    pub fn whole(bytes: Bytes) -> Self {
+        Self { inner: Inner::Whole((!bytes.is_empty()).then_some(bytes)) }
+    }
+
+    /// A stream. It settles the request when it ends or is dropped.
+    pub(super) fn stream(
+        opened: Opened,
+        dialect: Dialect,
+        pace: Pace,
+        settlement: Settlement,
+    ) -> Self {
+        let Opened { upstream, translator, held, ended } = opened;
+        let now = Instant::now();
+        let timer = Box::pin(tokio::time::sleep_until(now + pace.keep_alive));
+        let mut stream = Stream {
+            upstream: Some(upstream),
+            translator,
+            out: held,
+            settlement: Some(settlement),
+            dialect,
+            pace,
+            timer,
+            silent_since: None,
+            commented_at: now,
+        };
+        if ended {
+            stream.complete();
+        }
+        Self { inner: Inner::Stream(Box::new(stream)) }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.inner {
+            Inner::Whole(whole) => Poll::Ready(whole.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Stream(stream) => {
+                stream.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Inner::Whole(whole) => whole.is_none(),
+            Inner::Stream(stream) => stream.upstream.is_none() && stream.out.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Whole(whole) => {
+                SizeHint::with_exact(whole.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Inner::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.inner {
+            Inner::Whole(_) => "Body(whole)",
+            Inner::Stream(_) => "Body(stream)",
+        })
+    }
+}
+
+struct Stream {
+    /// `None` once nothing more will be read.
+    upstream: Option<UpstreamBody>,
+    translator: Box<dyn StreamTranslator>,
+    out: Vec<Bytes>,
+    /// `None` once the request is settled.
+    settlement: Option<Settlement>,
+    dialect: Dialect,
+    pace: Pace,
+    /// Never reset while it would fire early enough anyway: an early wake-up is cheaper than a reset
+    /// for every chunk.
+    timer: Pin<Box<Sleep>>,
+    /// Since when the provider has had nothing, while it was being asked.
+    silent_since: Option<Instant>,
+    commented_at: Instant,
+}
+
+impl Stream {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let waiting = match self.upstream {
+                Some(_) => self.read(cx).is_pending(),
+                None => false,
+            };
+            if !self.out.is_empty() {
+                return Poll::Ready(Some(join(&mut self.out)));
+            }
+            if self.upstream.is_none() {
+                return Poll::Ready(None);
+            }
+            if waiting {
+                std::task::ready!(self.poll_time(cx));
+            }
+        }
+    }
+
+    /// Reads everything that is ready, up to a burst.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut burst = 0;
+        while burst < BURST {
+            let Some(upstream) = &mut self.upstream else { break };
+            match upstream.poll_frame(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.silent_since = None;
+                    let Ok(data) = frame.into_data() else { continue };
+                    burst += data.len();
+                    if let Err(fault) = self.translator.push(data, &mut self.out) {
+                        self.break_off(stream_error(fault));
+                    } else if self.translator.progress().content
+                        && let Some(settlement) = &mut self.settlement
+                    {
+                        settlement.first_token();
+                    }
+                }
+                Poll::Ready(None) => match self.translator.finish(&mut self.out) {
+                    Ok(()) => self.complete(),
+                    Err(fault) => self.break_off(stream_error(fault)),
+                },
+                // Whatever comes after the terminator is of no interest.
+                Poll::Ready(Some(Err(_))) if self.translator.progress().terminated => {
+                    self.complete();
+                }
+                Poll::Ready(Some(Err(_))) => self.break_off(stream_error(StreamFault::Truncated)),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// The provider has nothing now: looks at the time limits. Ready when something has changed.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = Instant::now();
+            let silent = *self.silent_since.get_or_insert(now);
+            let comment_at = silent.max(self.commented_at) + self.pace.keep_alive;
+            let (idle_at, deadline) = (silent + self.pace.idle, self.pace.deadline);
+            let terminated = self.translator.progress().terminated;
+            if terminated && now >= silent + GRACE {
+                self.complete();
+                return Poll::Ready(());
+            }
+            if now >= deadline || now >= idle_at {
+                self.break_off(late(now >= deadline));
+                return Poll::Ready(());
+            }
+            if Pin::new(&mut self.pace.expired).poll(cx).is_ready() {
+                self.break_off(shutting_down());
+                return Poll::Ready(());
+            }
+            if now >= comment_at {
+                self.commented_at = now;
+                self.out.push(Bytes::from_static(KEEP_ALIVE));
+                return Poll::Ready(());
+            }
+            let mut next = comment_at.min(idle_at).min(deadline);
+            if terminated {
+                next = next.min(silent + GRACE);
+            }
+            if self.timer.is_elapsed() || self.timer.deadline() > next {
+                self.timer.as_mut().reset(next);
+            }
+            std::task::ready!(self.timer.as_mut().poll(cx));
+        }
+    }
+
+    fn complete(&mut self) {
+        self.upstream = None;
+        if let Some(mut settlement) = self.settlement.take() {
+            settlement.delivered(self.translator.progress());
+            settlement.complete();
+        }
+    }
+
+    /// Ends the stream with an error event and without a terminator.
+    fn break_off(&mut self, error: ApiError) {
+        self.upstream = None;
+        self.out.push(encode_stream_error(self.dialect, &error));
+        if let Some(mut settlement) = self.settlement.take() {
+            settlement.delivered(self.translator.progress());
+            settlement.incomplete(&error.code);
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Still here: the caller has left. What it got until now is charged.
+        if let Some(mut settlement) = self.settlement.take() {
+            settlement.delivered(self.translator.progress());
+        }
+    }
+}
+
+/// One piece of bytes out of several.
+fn join(pieces: &mut Vec<Bytes>) -> Bytes {
+    match pieces.len() {
+        1 => pieces.pop().unwrap_or_default(),
+        _ => {
+            let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+            pieces.drain(..).for_each(|piece| joined.extend_from_slice(&piece));
+            joined.freeze()
+        }
+    }
+}
+
+/// What the caller is told about a stream that cannot be continued.
+pub fn stream_error(fault: StreamFault) -> ApiError {
+    let code = match fault {
+        StreamFault::Upstream(error) => return error.shield_credential(),
+        StreamFault::Malformed(_) => "upstream_malformed",
+        StreamFault::Truncated => "upstream_incomplete",
+    };
+    ApiError::new(StatusCode::BAD_GATEWAY, ErrorKind::Upstream, code, fault.to_string())
+}
+
+/// What the caller is told about an answer that the end of the process cuts off.
+pub fn shutting_down() -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Overloaded,
+        "gateway_shutting_down",
+        "the gateway is restarting and could not wait longer for this answer: ask again",
+    )
+}
+
+fn late(whole_request: bool) -> ApiError {
+    let message = match whole_request {
+        true => "the request took longer than the route's timeouts.total",
+        false => "the provider was silent for longer than the route's timeouts.idle",
+    };
+    let status = StatusCode::GATEWAY_TIMEOUT;
+    ApiError::new(status, ErrorKind::Timeout, "upstream_timeout", message)
+}

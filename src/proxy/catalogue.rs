@@ -1,0 +1,98 @@
+//! `GET /v1/models`: what this caller may ask for.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use crate::{
+    llm::ModelEntry,
+    snapshot::{Consumer, Pattern, Route, Snapshot, Target, TargetModel},
+};
+
+/// Models that a caller may use, by name.
+pub struct Catalogue<'a> {
+    models: BTreeMap<Cow<'a, str>, Listed<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Listed<'a> {
+    created: i64,
+    owned_by: &'a str,
+}
+
+impl<'a> Catalogue<'a> {
+    /// Names that routes give, and for patterns those models of the providers' catalogues that the
+    /// pattern fits.
+    pub fn of(snapshot: &'a Snapshot, consumer: Option<&Consumer>) -> Self {
+        let mut models = BTreeMap::new();
+        let routes = snapshot.routes.iter();
+        for route in routes.filter(|route| route.access.admits(consumer)) {
+            for pattern in &route.models {
+                for (name, owned_by) in names(route, pattern) {
+                    let created = created(route);
+                    models.entry(name).or_insert(Listed { created, owned_by });
+                }
+            }
+        }
+        Self { models }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
+    /// All of them, by name.
+    pub fn entries(&self) -> impl Iterator<Item = ModelEntry<'_>> {
+        self.models.iter().map(|(id, listed)| ModelEntry {
+            id,
+            created: listed.created,
+            owned_by: listed.owned_by,
+        })
+    }
+}
+
+/// One model, listed or only covered by a pattern.
+pub fn entry<'a>(
+    snapshot: &'a Snapshot,
+    consumer: Option<&Consumer>,
+    id: &'a str,
+) -> Option<ModelEntry<'a>> {
+    let route = snapshot.routes.find(id, consumer)?.route;
+    let owned_by = route.targets.first().map_or("", |target| target.provider.kind);
+    Some(ModelEntry { id, created: created(route), owned_by })
+}
+
+/// Seconds of Unix time; 0 for objects of a folder, which have no time.
+fn created(route: &Route) -> i64 {
+    route.created.map_or(0, |created| created.as_second())
+}
+
+fn names<'a>(route: &'a Route, pattern: &'a Pattern) -> Vec<(Cow<'a, str>, &'a str)> {
+    if let Pattern::Exact(name) = pattern {
+        let owned_by = route.targets.first().map_or("", |target| target.provider.kind);
+        return vec![(Cow::Borrowed(name), owned_by)];
+    }
+    let targets = route.targets.iter().filter(|target| target.weight > 0);
+    let asked = |target: &'a Target| {
+        let models = target.provider.models.keys();
+        models.filter_map(move |model| {
+            Some((asked_by(pattern, target, model)?, target.provider.kind))
+        })
+    };
+    targets.flat_map(|target| asked(target)).collect()
+}
+
+/// What a caller would write so that the target asks its provider for `model`.
+fn asked_by<'a>(pattern: &Pattern, target: &Target, model: &'a str) -> Option<Cow<'a, str>> {
+    match &target.model {
+        TargetModel::AsAsked => pattern.matches(model).then_some(Cow::Borrowed(model)),
+        TargetModel::Fixed(_) => None,
+        TargetModel::Star { before, after } => {
+            let star = model.strip_prefix(&**before)?.strip_suffix(&**after)?;
+            match pattern {
+                Pattern::Prefix(fixed) => Some(format!("{fixed}{star}").into()),
+                Pattern::Suffix(fixed) => Some(format!("{star}{fixed}").into()),
+                Pattern::Exact(_) => None,
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Who is calling: from a credential in the headers to a consumer.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+
+use crate::{
+    llm::ErrorKind,
+    snapshot::{Consumer, ConsumerTable},
+};
+
+use super::respond::Rejection;
+
+/// Where SDKs put their key, besides `Authorization: Bearer`.
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+
+/// The consumer of a request; `None` where it carries no credential.
+///
+/// # Errors
+/// 401 if it carries one that nobody has, or that has expired. The answer is the same for a key that
+/// never existed and for one that was deleted.
+pub fn identify(
+    consumers: &ConsumerTable,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Option<Arc<Consumer>>, Rejection> {
+    let Some(key) = credential(headers) else { return Ok(None) };
+    let Some(consumer) = consumers.get(key) else {
+        return Err(unauthorized(
+            "the API key is not known to this gateway: check that the client sends a key of a \
+             Secret of type sluice.dev/api-key",
+        ));
+    };
+    match consumer.expires {
+        Some(expires) if expires <= now => Err(unauthorized(format!(
+            "the API key expired at {expires}: ask for a new one, or extend the Secret's annotation \
+             sluice.dev/expires"
+        ))),
+        _ => Ok(Some(Arc::clone(consumer))),
+    }
+}
+
+/// The answer to a request without a key where nothing is open to everybody.
+pub fn key_missing() -> Rejection {
+    unauthorized("no API key was sent: send one as \"Authorization: Bearer KEY\", or as x-api-key")
+}
+
+fn unauthorized(message: impl Into<String>) -> Rejection {
+    Rejection::refuse(
+        StatusCode::UNAUTHORIZED,
+        ErrorKind::Authentication,
+        "invalid_api_key",
+        message,
+    )
+}
+
+/// The credential as it was sent. An `Authorization` of another scheme is a credential too: it is
+/// refused, not ignored.
+fn credential(headers: &HeaderMap) -> Option<&[u8]> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let value = value.as_bytes().trim_ascii();
+        let key = match value.split_at_checked(7) {
+            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
+            _ => value,
+        };
+        return Some(key);
+    }
+    KEY_HEADERS.iter().find_map(|name| headers.get(*name)).map(|value| value.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::snapshot::{KeyDigest, ObjectName};
+
+    fn consumers(expires: Option<Timestamp>) -> ConsumerTable {
+        let consumer = Consumer {
+            name: ObjectName::new("team", "key"),
+            labels: Default::default(),
+            app: None,
+            team: None,
+            environment: None,
+            expires,
+        };
+        let mut table = ConsumerTable::default();
+        table.insert(KeyDigest::of(b"sk-1"), consumer).unwrap();
+        table
+    }
+
+    fn by(name: &'static str, value: &str) -> Result<Option<Arc<Consumer>>, Rejection> {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        identify(&consumers(None), &headers, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn every_sdk_finds_its_header() {
+        for (name, value) in [
+            ("authorization", "Bearer sk-1"),
+            ("authorization", "bearer  sk-1 "),
+            ("x-api-key", "sk-1"),
+            ("api-key", "sk-1"),
+            ("x-goog-api-key", "sk-1"),
+        ] {
+            assert!(by(name, value).unwrap().is_some(), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_and_schemes_are_refused() {
+        for (name, value) in
+            [("authorization", "Bearer nope"), ("authorization", "Basic c2s="), ("x-api-key", "")]
+        {
+            assert_eq!(by(name, value).unwrap_err().error.status, 401);
+        }
+    }
+
+    #[test]
+    fn no_credential_is_nobody() {
+        let nobody = identify(&consumers(None), &HeaderMap::new(), Timestamp::UNIX_EPOCH);
+        assert!(nobody.unwrap().is_none());
+    }
+
+    #[test]
+    fn expired_keys_are_refused_from_the_very_instant() {
+        let expires = Timestamp::UNIX_EPOCH + Duration::from_secs(10);
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", "sk-1".parse().unwrap());
+        let at = |seconds| {
+            let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
+            identify(&consumers(Some(expires)), &headers, now)
+        };
+        assert!(at(9).is_ok());
+        let refused = at(10).unwrap_err().error;
+        assert!(refused.message.contains("expired at 1970-01-01T00:00:10Z"), "{}", refused.message);
+    }
+}

@@ -1,0 +1,351 @@
+//! The order of a request's phases, and nothing else.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, request::Parts};
+
+use crate::{
+    budget::{Clock, Ledger, Refusal},
+    llm::{
+        Dialect, Endpoint, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model,
+        encode_models, peek,
+    },
+    snapshot::{Consumer, Published, Route, Snapshot},
+    telemetry::{AccessLog, Metrics, Outcome, Record, brief},
+};
+
+use super::{
+    Body, Limits,
+    admit::{Admitted, admit, exceeded, leave_out_unpriced},
+    attempt::{Answer, Attempts, Call, Content, Failure},
+    body::{Pace, shutting_down},
+    catalogue::{self, Catalogue},
+    identify::{identify, key_missing},
+    keys::KeyPool,
+    parse::{Asked, Unread, asked, check_media, collect, dialect},
+    respond::{self, Rejection},
+    select::{Candidate, Turns, candidates},
+    server::DrainSignal,
+    settle::Settlement,
+    upstream::Upstreams,
+};
+
+/// What a pipeline works with.
+pub struct Deps {
+    /// The configuration.
+    pub published: Arc<Published>,
+    /// The budgets' counters.
+    pub ledger: Arc<Ledger>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Takes the record of every request.
+    pub log: Arc<AccessLog>,
+    /// Bounds of the proxy.
+    pub limits: Limits,
+    /// Whether providers on the machine itself may be called.
+    pub allow_loopback: bool,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// How far a shutdown is: streams that outlast it end with an error event.
+    pub drain: DrainSignal,
+}
+
+/// Answers requests of the data port.
+pub struct Pipeline {
+    deps: Deps,
+    upstreams: Upstreams,
+    turns: Turns,
+    keys: KeyPool,
+}
+
+/// What is known of a request before its body is read.
+struct Arrived<'a> {
+    headers: HeaderMap,
+    snapshot: &'a Snapshot,
+    consumer: Option<Arc<Consumer>>,
+    endpoint: Endpoint,
+}
+
+impl Pipeline {
+    /// A pipeline.
+    ///
+    /// # Errors
+    /// If TLS towards providers cannot be set up.
+    pub fn new(deps: Deps) -> Result<Arc<Self>, rustls::Error> {
+        let upstreams = Upstreams::new(deps.allow_loopback)?;
+        let (turns, keys) = (Turns::default(), KeyPool::default());
+        Ok(Arc::new(Self { deps, upstreams, turns, keys }))
+    }
+
+    /// Answers one request. It never fails: errors are answers in the caller's dialect. Dropping the
+    /// future or the answer's body means that the caller is gone.
+    pub async fn handle<B>(
+        self: &Arc<Self>,
+        request: Request<B>,
+        _peer: SocketAddr,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin,
+    {
+        let (head, body) = request.into_parts();
+        let record = Record {
+            request_id: respond::request_id(&head.headers).into(),
+            endpoint: Endpoint::from_path(head.uri.path()).map_or("", Endpoint::path),
+            ..Record::default()
+        };
+        let mut settlement = Settlement::open(&self.deps.metrics, &self.deps.log, record);
+        let dialect = dialect(head.uri.path(), &head.headers);
+        // Boxed, for the futures inside are large and most of a connection's life is spent elsewhere.
+        let mut unread = Unread::new(&head.headers, body);
+        match Box::pin(self.serve(head, &mut unread.body, dialect, &mut settlement)).await {
+            Ok(Served::Json(body)) => {
+                settlement.complete();
+                respond::json(StatusCode::OK, body, &settlement.record)
+            }
+            Ok(Served::Answer(answer)) => deliver(*answer, dialect, settlement),
+            Err(rejection) => {
+                settlement.rejected(&rejection, rejection.error.status_for(dialect).as_u16());
+                unread.discard().await;
+                respond::reject(dialect, &rejection, &settlement.record)
+            }
+        }
+    }
+
+    /// Counts a request that the server refused before it came here: it has no record, for what is
+    /// too much must stay cheap.
+    pub fn overloaded(&self) {
+        let status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
+        self.deps.metrics.count_failure("", "", status, Outcome::Refused.as_str());
+    }
+
+    async fn serve<B>(
+        &self,
+        head: Parts,
+        body: &mut B,
+        dialect: Dialect,
+        settlement: &mut Settlement,
+    ) -> Result<Served, Rejection>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
+        let asked = asked(&head.method, head.uri.path())?;
+        let snapshot = self.deps.published.load_full();
+        let consumer = identify(&snapshot.consumers, &head.headers, self.deps.clock.now())?;
+        note_consumer(&mut settlement.record, consumer.as_deref());
+        let endpoint = match asked {
+            Asked::Call(endpoint) => endpoint,
+            Asked::Models => {
+                return models(&snapshot, consumer.as_deref(), dialect).map(Served::Json);
+            }
+            Asked::Model(id) => {
+                return model(&snapshot, consumer.as_deref(), dialect, &id).map(Served::Json);
+            }
+        };
+        if consumer.is_none() && !snapshot.routes.admits_anonymous() {
+            // Before the body: who has no key must not be able to fill the memory with it.
+            return Err(key_missing());
+        }
+        check_media(&head.headers)?;
+        let bytes = collect(&head.headers, body, &self.deps.limits).await?;
+        let arrived = Arrived { headers: head.headers, snapshot: &snapshot, consumer, endpoint };
+        let call = self.prepare(arrived, bytes, settlement)?;
+        // A reload must not wait for the longest stream to let go of the old configuration.
+        drop(snapshot);
+        let pace = self.pace(&call);
+        let (upstreams, keys) = (&self.upstreams, &self.keys);
+        let mut attempts = Attempts { upstreams, keys, call: &call, settlement };
+        let answer = tokio::select! {
+            biased;
+            answer = attempts.run(&self.turns) => answer.map_err(Failure::into_rejection)?,
+            () = self.deps.drain.expired() => return Err(Rejection::fail(shutting_down(), None)),
+        };
+        Ok(Served::Answer(Box::new((answer, pace))))
+    }
+
+    /// Parse, select, admit: everything that needs no waiting.
+    fn prepare(
+        &self,
+        arrived: Arrived<'_>,
+        body: Bytes,
+        settlement: &mut Settlement,
+    ) -> Result<Call, Rejection> {
+        let Arrived { headers, snapshot, consumer, endpoint } = arrived;
+        let mut peek = peek(endpoint, &body)?;
+        if peek.user.is_none() {
+            peek.user = named_user(&headers);
+        }
+        let stream = peek.stream && endpoint != Endpoint::Embeddings;
+        note_request(&mut settlement.record, &peek, stream);
+        let (route, mut candidates) = select(snapshot, consumer.as_deref(), endpoint, &peek)?;
+        settlement.record.route = route.name.to_string();
+        settlement.record.rule = Arc::clone(&route.rule);
+        leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
+        let admission = admit(
+            &self.deps.ledger,
+            &Admitted {
+                route: &route,
+                consumer: consumer.as_deref(),
+                headers: &headers,
+                endpoint,
+                peek: &peek,
+                body_bytes: body.len(),
+                candidates: &candidates,
+            },
+        )
+        .map_err(|refusal| self.deny(&refusal))?;
+        settlement.hold(admission, body.len());
+        let deadline = settlement.started() + route.timeouts.total;
+        let context = ResponseContext {
+            created: self.deps.clock.now().as_second(),
+            model: peek.model.clone(),
+            request_id: settlement.record.request_id.to_string(),
+        };
+        Ok(Call { endpoint, headers, body, peek, stream, route, candidates, context, deadline })
+    }
+
+    fn deny(&self, refusal: &Refusal) -> Rejection {
+        self.deps.metrics.count_refusal(&refusal.budget, &refusal.limit);
+        exceeded(refusal)
+    }
+
+    fn pace(&self, call: &Call) -> Pace {
+        Pace {
+            idle: call.route.timeouts.idle,
+            keep_alive: self.deps.limits.keep_alive_comment,
+            deadline: call.deadline,
+            expired: self.deps.drain.expired(),
+        }
+    }
+}
+
+/// What a request ends in when nothing went wrong.
+enum Served {
+    Json(Bytes),
+    Answer(Box<(Answer, Pace)>),
+}
+
+/// Hands an answer to the server; a stream takes the settlement along.
+fn deliver(
+    (answer, pace): (Answer, Pace),
+    dialect: Dialect,
+    mut settlement: Settlement,
+) -> Response<Body> {
+    let Answer { upstream_id, dropped, content } = answer;
+    settlement.record.dropped = dropped.join(", ");
+    let mut response = match content {
+        Content::Whole(whole) => {
+            settlement.answered(&whole);
+            settlement.complete();
+            let mut response = respond::json(StatusCode::OK, whole.body, &settlement.record);
+            respond::add_cost(response.headers_mut(), &settlement.record);
+            response
+        }
+        Content::Stream(opened) => {
+            let mut response = respond::stream(Body::whole(Bytes::new()), &settlement.record);
+            *response.body_mut() = Body::stream(opened, dialect, pace, settlement);
+            response
+        }
+    };
+    if let Some(id) = upstream_id {
+        response.headers_mut().insert(HeaderName::from_static("x-upstream-request-id"), id);
+    }
+    response
+}
+
+/// The route that answers, and its targets.
+fn select(
+    snapshot: &Snapshot,
+    consumer: Option<&Consumer>,
+    endpoint: Endpoint,
+    peek: &Peek,
+) -> Result<(Arc<Route>, Vec<Candidate>), Rejection> {
+    let Some(found) = snapshot.routes.find(&peek.model, consumer) else {
+        return Err(unknown_model(consumer, &peek.model));
+    };
+    let route = found.route;
+    if let Some(fault) = &route.fault {
+        let message = format!(
+            "route {} cannot serve: {fault}; its owner finds more in the status of the AIRoute",
+            route.name
+        );
+        return Err(unavailable(message));
+    }
+    let candidates = candidates(route, endpoint, &peek.model, found.star);
+    if candidates.is_empty() {
+        let message = format!(
+            "no target of route {} has a counterpart for {}: ask another model",
+            route.name,
+            endpoint.path()
+        );
+        return Err(Rejection::refuse(
+            StatusCode::BAD_REQUEST,
+            ErrorKind::InvalidRequest,
+            "unsupported_endpoint",
+            message,
+        ));
+    }
+    Ok((Arc::clone(route), candidates))
+}
+
+fn unavailable(message: String) -> Rejection {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let rejection = Rejection::refuse(status, ErrorKind::Overloaded, "route_unavailable", message);
+    Rejection { outcome: Outcome::Failed, ..rejection }
+}
+
+/// The same answer for a model that does not exist and for one that this caller may not use.
+fn unknown_model(consumer: Option<&Consumer>, model: &str) -> Rejection {
+    if consumer.is_none() {
+        return key_missing();
+    }
+    let model = brief(model);
+    Rejection::refuse(
+        StatusCode::NOT_FOUND,
+        ErrorKind::NotFound,
+        "model_not_found",
+        format!("there is no model {model:?} for this API key: GET /v1/models lists what there is"),
+    )
+}
+
+fn models(
+    snapshot: &Snapshot,
+    consumer: Option<&Consumer>,
+    dialect: Dialect,
+) -> Result<Bytes, Rejection> {
+    let catalogue = Catalogue::of(snapshot, consumer);
+    if consumer.is_none() && catalogue.is_empty() {
+        return Err(key_missing());
+    }
+    Ok(encode_models(dialect, catalogue.entries()))
+}
+
+fn model(
+    snapshot: &Snapshot,
+    consumer: Option<&Consumer>,
+    dialect: Dialect,
+    id: &str,
+) -> Result<Bytes, Rejection> {
+    let entry: Option<ModelEntry<'_>> = catalogue::entry(snapshot, consumer, id);
+    entry.map(|entry| encode_model(dialect, entry)).ok_or_else(|| unknown_model(consumer, id))
+}
+
+/// The end user where the body names none.
+fn named_user(headers: &HeaderMap) -> Option<String> {
+    let user = headers.get("x-sluice-user")?.to_str().ok()?;
+    (!user.is_empty()).then(|| user.to_owned())
+}
+
+fn note_consumer(record: &mut Record, consumer: Option<&Consumer>) {
+    if let Some(consumer) = consumer {
+        record.consumer = consumer.name.to_string();
+        record.team = consumer.team.clone().unwrap_or_default();
+        record.app = consumer.app.clone().unwrap_or_default();
+    }
+}
+
+fn note_request(record: &mut Record, peek: &Peek, stream: bool) {
+    record.model_asked.clone_from(&peek.model);
+    record.user = peek.user.clone().unwrap_or_default();
+    record.stream = stream;
+}

@@ -1,0 +1,123 @@
+//! One request between hyper and the handler: the permit, and what HTTP demands before anything looks
+//! at the request's meaning.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::activity::{Activity, UnderWay};
+use super::permit::{Permit, Permits};
+use super::{BoxError, Handler};
+use crate::llm::{ApiError, Dialect, Endpoint, ErrorKind, encode_error};
+
+/// What a connection's requests share.
+pub struct Service<H> {
+    pub handler: Arc<H>,
+    pub permits: Arc<Permits>,
+    pub activity: Arc<Activity>,
+    pub peer: SocketAddr,
+}
+
+impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
+    type Response = Response<Body<H::Body>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let under_way = self.activity.begin();
+        let permit = self.permits.try_acquire();
+        let handler = Arc::clone(&self.handler);
+        let peer = self.peer;
+        Box::pin(async move {
+            let Some(permit) = permit else {
+                handler.overloaded();
+                return Ok(overloaded(request.uri().path()));
+            };
+            let must_close = has_doubtful_length(&request);
+            let mut response = handler.handle(request, peer).await;
+            if must_close {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response.map(|body| Body::Handled { body, _held: (under_way, permit) }))
+        })
+    }
+}
+
+/// Whether another hop may have seen another end of this request. hyper drops a Content-Length beside
+/// Transfer-Encoding before anybody sees it, so every chunked request is the last of its connection
+/// (RFC 9112 6.1: "the server MUST close the connection after responding to such a request").
+fn has_doubtful_length(request: &Request<Incoming>) -> bool {
+    request.version() < Version::HTTP_2 && request.headers().contains_key(TRANSFER_ENCODING)
+}
+
+fn overloaded<B>(path: &str) -> Response<Body<B>> {
+    let dialect = Endpoint::from_path(path).map_or(Dialect::OpenAi, Endpoint::dialect);
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let message = "the gateway has no capacity for another request now: try again shortly";
+    let error = ApiError::new(status, ErrorKind::Overloaded, "overloaded", message);
+    let mut response =
+        Response::new(Body::Refused { body: Some(encode_error(dialect, &error, "")) });
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// An answer's body, which keeps its request under way.
+pub enum Body<B> {
+    /// The handler's.
+    Handled {
+        /// What is sent.
+        body: B,
+        /// Dropped with the body.
+        _held: (UnderWay, Permit),
+    },
+    /// The refusal of a request that did not reach the handler.
+    Refused {
+        /// What is still to be sent.
+        body: Option<Bytes>,
+    },
+}
+
+impl<B> http_body::Body for Body<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match &mut *self {
+            Self::Handled { body, .. } => Pin::new(body).poll_frame(cx),
+            Self::Refused { body } => Poll::Ready(body.take().map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Handled { body, .. } => body.is_end_stream(),
+            Self::Refused { body } => body.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Handled { body, .. } => body.size_hint(),
+            Self::Refused { body } => {
+                SizeHint::with_exact(body.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
+    }
+}

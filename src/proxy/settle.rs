@@ -1,0 +1,323 @@
+//! The end of every request, reached exactly once whatever happens: budgets are settled, metrics
+//! counted, the record emitted. It happens when a [`Settlement`] is dropped, so that a caller who
+//! leaves at any await ends the request like any other.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{
+    budget::{Amounts, NanoUsd, Price, TokenCounts},
+    llm::{Endpoint, Progress, Usage, WholeResponse, estimate_tokens},
+    snapshot::{Pattern, Provider, Route, Target, TargetModel},
+    telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record, metrics::TargetLabels},
+};
+
+use super::{admit::Admission, respond::Rejection, select::Candidate};
+
+/// The status that records give to a caller who left, as nginx does.
+const CLIENT_GONE: u16 = 499;
+
+/// Owns what a request holds, and knows what it has used so far.
+pub struct Settlement {
+    /// What will be recorded.
+    pub record: Record,
+    metrics: Arc<Metrics>,
+    log: Arc<AccessLog>,
+    started: Instant,
+    admission: Option<Admission>,
+    served: Option<Served>,
+    input_estimate: u64,
+    delivered: Delivered,
+    is_charged: bool,
+}
+
+/// The candidate that serves, or that is being tried.
+struct Served {
+    index: usize,
+    endpoint: Endpoint,
+    route: Arc<Route>,
+    target: Arc<Target>,
+    model: Arc<str>,
+}
+
+#[derive(Default)]
+struct Delivered {
+    usage: Option<Usage>,
+    output_bytes: u64,
+    /// The provider said that it was done, so that `usage` is its last word.
+    is_final: bool,
+}
+
+impl Settlement {
+    /// Opens the record of a request.
+    pub fn open(metrics: &Arc<Metrics>, log: &Arc<AccessLog>, record: Record) -> Self {
+        metrics.inflight.inc();
+        Self {
+            record,
+            metrics: Arc::clone(metrics),
+            log: Arc::clone(log),
+            started: Instant::now(),
+            admission: None,
+            served: None,
+            input_estimate: 0,
+            delivered: Delivered::default(),
+            is_charged: false,
+        }
+    }
+
+    /// When the request came.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Takes over what was reserved.
+    pub fn hold(&mut self, admission: Option<Admission>, body_bytes: usize) {
+        self.admission = admission;
+        self.input_estimate = estimate_tokens(body_bytes);
+    }
+
+    /// A candidate is about to be called.
+    pub fn serve(
+        &mut self,
+        endpoint: Endpoint,
+        route: &Arc<Route>,
+        index: usize,
+        candidate: &Candidate,
+    ) {
+        self.record.target = Arc::clone(&candidate.target.name);
+        self.served = Some(Served {
+            index,
+            endpoint,
+            route: Arc::clone(route),
+            target: Arc::clone(&candidate.target),
+            model: Arc::clone(&candidate.model),
+        });
+    }
+
+    /// A try has ended.
+    pub fn attempted(&mut self, attempt: AttemptRecord) {
+        if let Some(served) = &self.served
+            && attempt.reason != "ok"
+        {
+            let kind = provider_name(&served.target.provider);
+            let reason = attempt.reason.split(' ').next().unwrap_or_default();
+            self.metrics.count_attempt(kind, reason);
+        }
+        self.record.attempts.push(attempt);
+    }
+
+    /// The first content is there.
+    pub fn first_token(&mut self) {
+        if self.record.first_token.is_none() {
+            self.record.first_token = Some(self.started.elapsed());
+        }
+    }
+
+    /// What a stream has delivered so far.
+    pub fn delivered(&mut self, progress: &Progress) {
+        self.delivered = Delivered {
+            usage: progress.usage,
+            output_bytes: progress.output_bytes,
+            is_final: progress.terminated,
+        };
+        if let Some(model) = &progress.model {
+            self.record.model_served.clone_from(model);
+        }
+    }
+
+    /// What a whole answer has delivered.
+    pub fn answered(&mut self, answer: &WholeResponse) {
+        self.delivered =
+            Delivered { usage: answer.usage, output_bytes: answer.output_bytes, is_final: true };
+        if let Some(model) = &answer.model {
+            self.record.model_served.clone_from(model);
+        }
+    }
+
+    /// The answer is complete: settles the budgets now, so that its cost can be told.
+    pub fn complete(&mut self) {
+        self.record.outcome = Outcome::Complete;
+        self.record.status = 200;
+        self.charge();
+    }
+
+    /// A stream broke after its head was sent.
+    pub fn incomplete(&mut self, code: &str) {
+        self.record.outcome = Outcome::Incomplete;
+        self.record.status = 200;
+        code.clone_into(&mut self.record.error);
+    }
+
+    /// The caller gets an error.
+    pub fn rejected(&mut self, rejection: &Rejection, status: u16) {
+        self.record.outcome = rejection.outcome;
+        self.record.status = status;
+        self.record.error = rejection.error.code.clone().into_owned();
+    }
+
+    /// Settles the budgets and fills in the record, once.
+    fn charge(&mut self) {
+        if std::mem::replace(&mut self.is_charged, true) {
+            return;
+        }
+        let admission = self.admission.take();
+        let charged = match (self.record.outcome, &self.served) {
+            (Outcome::Complete | Outcome::Incomplete | Outcome::ClientGone, Some(served)) => served,
+            _ => {
+                if let Some(admission) = admission {
+                    admission.release();
+                }
+                return;
+            }
+        };
+        let (usage, estimated) = self.delivered.tokens(self.input_estimate, charged.endpoint);
+        let cost = charged.price().map(|price| price.cost(&counts(&usage)));
+        if let Some(admission) = admission {
+            let tokens = usage.total();
+            let used = Amounts { cost: cost.unwrap_or(NanoUsd(0)), tokens, requests: 1 };
+            admission.settle(charged.index, used);
+        }
+        self.record.usage = usage;
+        self.record.estimated = estimated;
+        self.record.cost = cost;
+    }
+
+    fn count(&self) {
+        let record = &self.record;
+        let seconds = record.duration.as_secs_f64();
+        let Some(served) = &self.served else {
+            let outcome = record.outcome.as_str();
+            self.metrics.count_failure(&record.route, "", record.status, outcome);
+            return;
+        };
+        let labels = served.labels();
+        let series = self.metrics.target(&labels);
+        if record.outcome == Outcome::Complete {
+            series.complete.inc();
+            series.ok.inc();
+            series.duration.observe(seconds);
+        } else {
+            let (target, outcome) = (&*record.target, record.outcome.as_str());
+            self.metrics.count_failure(&record.route, target, record.status, outcome);
+            self.metrics.observe_failure(&labels, outcome, seconds);
+        }
+        if matches!(record.outcome, Outcome::Refused | Outcome::Failed) {
+            return;
+        }
+        series.input.observe(record.usage.input as f64);
+        if served.endpoint != Endpoint::Embeddings {
+            series.output.observe(record.usage.output as f64);
+        }
+        if let Some(first) = record.first_token {
+            series.first_token.observe(first.as_secs_f64());
+        }
+        if let Some(NanoUsd(nano)) = record.cost {
+            series.cost.inc_by(nano as f64 / 1e9);
+        }
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        if self.record.outcome == Outcome::ClientGone {
+            self.record.status = CLIENT_GONE;
+        }
+        self.charge();
+        if self.record.outcome == Outcome::Failed {
+            self.record.target = "".into();
+        } else if let Some(served) = &self.served {
+            self.record.provider = served.target.provider.name.to_string();
+            if self.record.model_served.is_empty() {
+                served.model.as_ref().clone_into(&mut self.record.model_served);
+            }
+        }
+        self.record.duration = self.started.elapsed();
+        self.count();
+        self.log.write(&self.record);
+        self.metrics.inflight.dec();
+    }
+}
+
+impl Delivered {
+    /// What to charge, and whether it is an estimate.
+    fn tokens(&self, input: u64, endpoint: Endpoint) -> (Usage, bool) {
+        let generates = endpoint != Endpoint::Embeddings;
+        let bytes = usize::try_from(self.output_bytes).unwrap_or(usize::MAX);
+        let output = if generates { estimate_tokens(bytes) } else { 0 };
+        match self.usage {
+            Some(usage) if self.is_final => (usage, false),
+            // A report that came early says little about the output.
+            Some(usage) => (Usage { output: usage.output.max(output), ..usage }, true),
+            None => (Usage { input, output, ..Usage::default() }, true),
+        }
+    }
+}
+
+impl Served {
+    fn price(&self) -> Option<Price> {
+        self.target.provider.models.get(&*self.model)?.price
+    }
+
+    fn labels(&self) -> TargetLabels<'_> {
+        let provider = &self.target.provider;
+        // The caller's own words become a label only where they are somebody's configuration.
+        let configured = match &self.target.model {
+            TargetModel::Fixed(_) => true,
+            TargetModel::AsAsked | TargetModel::Star { .. } => {
+                let model = &*self.model;
+                let is_exact =
+                    |pattern: &Pattern| matches!(pattern, Pattern::Exact(name) if name == model);
+                provider.models.contains_key(model) || self.route.models.iter().any(is_exact)
+            }
+        };
+        TargetLabels {
+            route: (&self.route.name.namespace, &self.route.name.name),
+            target: &self.target.name,
+            operation: self.endpoint.operation(),
+            provider: provider_name(provider),
+            model: if configured { &self.model } else { "other" },
+        }
+    }
+}
+
+/// `gen_ai.provider.name` of the OpenTelemetry GenAI conventions.
+fn provider_name(provider: &Provider) -> &'static str {
+    match provider.kind {
+        "OpenAI" => "openai",
+        "Anthropic" => "anthropic",
+        "OpenAICompatible" => "openai_compatible",
+        "Ollama" => "ollama",
+        "VLLM" => "vllm",
+        "Mock" => "mock",
+        other => other,
+    }
+}
+
+fn counts(usage: &Usage) -> TokenCounts {
+    let Usage { input, output, cached_input, cache_write, reasoning } = *usage;
+    TokenCounts { input, output, cached_input, cache_write, reasoning }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unfinished_report_counts_at_least_what_was_delivered() {
+        let early = Usage { input: 10, output: 1, ..Usage::default() };
+        let mut delivered = Delivered { usage: Some(early), output_bytes: 300, is_final: false };
+        let (usage, estimated) = delivered.tokens(7, Endpoint::Messages);
+        assert_eq!((usage.input, usage.output, estimated), (10, 100, true));
+        delivered.is_final = true;
+        assert_eq!(delivered.tokens(7, Endpoint::Messages), (early, false));
+    }
+
+    #[test]
+    fn without_a_report_bytes_are_counted() {
+        let delivered = Delivered { usage: None, output_bytes: 31, is_final: true };
+        let (usage, estimated) = delivered.tokens(7, Endpoint::ChatCompletions);
+        assert_eq!((usage.input, usage.output, estimated), (7, 11, true));
+        assert_eq!(delivered.tokens(7, Endpoint::Embeddings).0.output, 0);
+    }
+}
