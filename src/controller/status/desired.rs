@@ -1,0 +1,235 @@
+//! The status that an object should have, or nothing if it has it. Pure but for the present time.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    condition::{Conditions, Statement, owned},
+    usage::BudgetUse,
+};
+use crate::{
+    api::{
+        AIBudgetStatus, AIProviderStatus, AIRouteStatus,
+        condition::{Condition, READY, Reason, WITHIN_BUDGET},
+    },
+    compile::{ObjectKey, Verdict},
+    controller::event,
+};
+
+/// A status to be written.
+#[derive(Debug)]
+pub(super) struct Desired {
+    pub(super) status: Value,
+    /// The checkpoint in it.
+    pub(super) checkpoint: Option<String>,
+    /// What people are told once it is written.
+    pub(super) notices: Vec<Notice>,
+}
+
+/// An Event about a condition.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    is_warning: bool,
+    reason: String,
+    note: String,
+}
+
+impl Notice {
+    fn of(condition: &Condition) -> Self {
+        Self {
+            is_warning: condition.status == "False",
+            reason: condition.reason.clone(),
+            note: condition.message.clone(),
+        }
+    }
+
+    pub(super) fn about(self, key: &ObjectKey, uid: &Arc<str>) -> event::Notice {
+        let Self { is_warning, reason, note } = self;
+        event::Notice { key: key.clone(), uid: uid.clone(), is_warning, reason, note }
+    }
+}
+
+/// Status of an AIProvider.
+pub(super) fn provider(verdict: &Verdict, seen: &Value) -> Option<Desired> {
+    let last: Option<AIProviderStatus> = parse(seen);
+    let conditions =
+        conditions(verdict, &last, |last| (&last.conditions, last.observed_generation))?;
+    let notices = notices(&conditions);
+    let desired = AIProviderStatus {
+        observed_generation: Some(verdict.generation),
+        conditions: conditions.finish(),
+        models: verdict.models.and_then(|models| i64::try_from(models).ok()),
+    };
+    let last = last.map(|last| AIProviderStatus { conditions: owned(last.conditions), ..last });
+    differing(&desired, last.as_ref(), None, notices)
+}
+
+/// Status of an AIRoute.
+pub(super) fn route(verdict: &Verdict, seen: &Value) -> Option<Desired> {
+    let last: Option<AIRouteStatus> = parse(seen);
+    let conditions =
+        conditions(verdict, &last, |last| (&last.conditions, last.observed_generation))?;
+    let notices = notices(&conditions);
+    let resolved = verdict.targets.iter().filter(|target| target.resolved).count();
+    let desired = AIRouteStatus {
+        observed_generation: Some(verdict.generation),
+        conditions: conditions.finish(),
+        resolved_targets: (!verdict.targets.is_empty())
+            .then(|| format!("{resolved}/{}", verdict.targets.len())),
+        targets: verdict.targets.clone(),
+    };
+    let last = last.map(|last| AIRouteStatus { conditions: owned(last.conditions), ..last });
+    differing(&desired, last.as_ref(), None, notices)
+}
+
+/// Status of an AIBudget. `usage` is asked what is used, given the last status; where it has no
+/// answer, what the status says of it stays, so that an edit that breaks a budget loses nothing.
+pub(super) fn budget(
+    verdict: &Verdict,
+    seen: &Value,
+    usage: impl FnOnce(&AIBudgetStatus) -> Option<BudgetUse>,
+) -> Option<Desired> {
+    let last: Option<AIBudgetStatus> = parse(seen);
+    let mut conditions =
+        conditions(verdict, &last, |last| (&last.conditions, last.observed_generation))?;
+    let before = last.clone().unwrap_or_default();
+    let (limits, checkpoint) = match usage(&before) {
+        Some(BudgetUse { limits, checkpoint, exceeded }) => {
+            conditions.add(within(exceeded));
+            (limits, checkpoint)
+        }
+        None => {
+            conditions.keep(WITHIN_BUDGET);
+            (before.limits, before.checkpoint)
+        }
+    };
+    let notices = notices(&conditions);
+    let desired = AIBudgetStatus {
+        observed_generation: Some(verdict.generation),
+        conditions: conditions.finish(),
+        limits,
+        checkpoint: checkpoint.clone(),
+    };
+    let last = last.map(|last| AIBudgetStatus { conditions: owned(last.conditions), ..last });
+    differing(&desired, last.as_ref(), checkpoint, notices)
+}
+
+fn within(exceeded: Option<String>) -> Statement<'static> {
+    let type_ = WITHIN_BUDGET;
+    match exceeded {
+        None => {
+            let message = "no limit is used up".to_owned();
+            Statement { type_, holds: true, reason: Reason::WithinBudget, message }
+        }
+        Some(message) => Statement { type_, holds: false, reason: Reason::BudgetExceeded, message },
+    }
+}
+
+/// `None` if the status is about a later generation than the verdict: a replica that has yet to
+/// catch up must not write over what another one knows better.
+fn conditions<S>(
+    verdict: &Verdict,
+    last: &Option<S>,
+    part: impl FnOnce(&S) -> (&Vec<Condition>, Option<i64>),
+) -> Option<Conditions> {
+    let (conditions, generation) = match last.as_ref().map(part) {
+        Some((conditions, generation)) => (conditions.clone(), generation),
+        None => (Vec::new(), None),
+    };
+    let is_ahead = generation.is_some_and(|generation| generation > verdict.generation);
+    // Whole seconds: this is what is stored.
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    (!is_ahead).then(|| Conditions::new(verdict, conditions, now))
+}
+
+fn notices(conditions: &Conditions) -> Vec<Notice> {
+    let exceeded = conditions.transition(WITHIN_BUDGET).filter(|c| c.status == "False");
+    conditions.transition(READY).into_iter().chain(exceeded).map(Notice::of).collect()
+}
+
+/// A status that was damaged by hand reads as none, and is written anew.
+fn parse<S: DeserializeOwned>(seen: &Value) -> Option<S> {
+    (!seen.is_null()).then(|| S::deserialize(seen).ok()).flatten()
+}
+
+fn differing<S: PartialEq + Serialize>(
+    desired: &S,
+    last: Option<&S>,
+    checkpoint: Option<String>,
+    notices: Vec<Notice>,
+) -> Option<Desired> {
+    if last == Some(desired) {
+        return None;
+    }
+    // Plain structs with string keys always serialise.
+    let status = serde_json::to_value(desired).ok()?;
+    Some(Desired { status, checkpoint, notices })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::Problem;
+
+    fn good() -> Verdict {
+        Verdict { generation: 2, programmed: true, models: Some(1), ..Verdict::default() }
+    }
+
+    #[test]
+    fn a_status_that_is_true_is_not_written_again() {
+        let first = provider(&good(), &Value::Null).unwrap();
+        assert!(provider(&good(), &first.status).is_none());
+    }
+
+    #[test]
+    fn conditions_of_others_and_their_order_do_not_matter() {
+        let mut status = provider(&good(), &Value::Null).unwrap().status;
+        let conditions = status["conditions"].as_array_mut().unwrap();
+        let mut foreign = conditions[0].clone();
+        foreign["type"] = "Audited".into();
+        conditions.insert(0, foreign);
+        conditions.reverse();
+        assert!(provider(&good(), &status).is_none());
+    }
+
+    #[test]
+    fn a_replica_that_is_behind_writes_nothing() {
+        let first = provider(&good(), &Value::Null).unwrap();
+        let behind = Verdict { generation: 1, ..good() };
+        assert!(provider(&behind, &first.status).is_none());
+    }
+
+    #[test]
+    fn only_a_transition_of_ready_is_told() {
+        let first = provider(&good(), &Value::Null).unwrap();
+        assert_eq!(first.notices.len(), 1);
+        let edited = Verdict { generation: 3, ..good() };
+        assert!(provider(&edited, &first.status).unwrap().notices.is_empty());
+        let problem = Problem::new(Reason::Invalid, "write something else");
+        let broken = Verdict { errors: vec![problem], generation: 3, ..Verdict::default() };
+        let notices = provider(&broken, &first.status).unwrap().notices;
+        assert!(matches!(&*notices, [n] if n.is_warning && n.reason == "Invalid"));
+    }
+
+    #[test]
+    fn a_budget_that_an_edit_breaks_keeps_its_checkpoint() {
+        let used = BudgetUse { checkpoint: Some("c".into()), ..BudgetUse::default() };
+        let first = budget(&good(), &Value::Null, |_| Some(used)).unwrap();
+        let problem = Problem::new(Reason::Invalid, "write something else");
+        let broken = Verdict { errors: vec![problem], generation: 3, ..Verdict::default() };
+        let second = budget(&broken, &first.status, |_| None).unwrap();
+        assert_eq!(second.status["checkpoint"], "c");
+    }
+
+    #[test]
+    fn an_exceeded_budget_is_told_once() {
+        let exceeded = || BudgetUse { exceeded: Some("all".into()), ..BudgetUse::default() };
+        let first = budget(&good(), &Value::Null, |_| Some(BudgetUse::default())).unwrap();
+        let second = budget(&good(), &first.status, |_| Some(exceeded())).unwrap();
+        assert!(matches!(&*second.notices, [n] if n.is_warning && n.reason == "BudgetExceeded"));
+        assert!(budget(&good(), &second.status, |_| Some(exceeded())).is_none());
+    }
+}
