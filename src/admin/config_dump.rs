@@ -1,0 +1,83 @@
+//! The configuration in use, for people: no secret, no digest of one.
+
+use serde_json::{Value, json};
+
+use crate::snapshot::{Budget, Consumer, Provider, Route, Snapshot, Target, TargetModel};
+
+/// The snapshot as JSON.
+pub(super) fn dump(snapshot: &Snapshot) -> Value {
+    let Snapshot { routes, consumers, providers, budgets } = snapshot;
+    let mut consumers: Vec<_> = consumers.iter().collect();
+    consumers.sort_by(|a, b| a.name.cmp(&b.name));
+    json!({
+        "routes": routes.iter().map(|route| self::route(route)).collect::<Vec<_>>(),
+        "providers": providers.values().map(|provider| self::provider(provider)).collect::<Vec<_>>(),
+        "budgets": budgets.iter().map(|budget| self::budget(budget)).collect::<Vec<_>>(),
+        "consumers": consumers.into_iter().map(|consumer| self::consumer(consumer)).collect::<Vec<_>>(),
+    })
+}
+
+fn route(route: &Route) -> Value {
+    json!({
+        "name": route.name.to_string(),
+        "models": route.models.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "anonymous": route.access.anonymous,
+        "fault": route.fault,
+        "targets": route.targets.iter().map(|target| self::target(target)).collect::<Vec<_>>(),
+        "budgets": route.budgets.iter().map(|budget| budget.name.to_string()).collect::<Vec<_>>(),
+        "timeoutsMs": {
+            "firstToken": route.timeouts.first_token.as_millis(),
+            "idle": route.timeouts.idle.as_millis(),
+            "total": route.timeouts.total.as_millis(),
+        },
+    })
+}
+
+fn target(target: &Target) -> Value {
+    let model = match &target.model {
+        TargetModel::AsAsked => "as asked".to_owned(),
+        TargetModel::Fixed(model) => model.to_string(),
+        TargetModel::Star { before, after } => format!("{before}*{after}"),
+    };
+    json!({
+        "name": target.name,
+        "provider": target.provider.name.to_string(),
+        "model": model,
+        "weight": target.weight,
+        "priority": target.priority,
+    })
+}
+
+fn provider(provider: &Provider) -> Value {
+    json!({
+        "name": provider.name.to_string(),
+        "type": provider.kind,
+        "endpoint": provider.endpoint.to_string(),
+        "apiKeys": provider
+            .credentials
+            .iter()
+            .map(|credential| json!({ "secret": credential.source, "weight": credential.weight }))
+            .collect::<Vec<_>>(),
+        "headers": provider.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        "models": provider.models.len(),
+    })
+}
+
+fn budget(budget: &Budget) -> Value {
+    let limit = |limit: &crate::budget::Limit| json!({ "name": limit.name, "max": limit.unit.describe(limit.amount) });
+    json!({
+        "name": budget.name.to_string(),
+        "limits": budget.plan.limits.iter().map(limit).collect::<Vec<_>>(),
+        "mode": format!("{:?}", budget.plan.mode),
+    })
+}
+
+fn consumer(consumer: &Consumer) -> Value {
+    json!({
+        "secret": consumer.name.to_string(),
+        "app": consumer.app,
+        "team": consumer.team,
+        "environment": consumer.environment,
+        "expires": consumer.expires.map(|time| time.to_string()),
+    })
+}
