@@ -1,0 +1,164 @@
+//! Suite `examples`: every example compiles without a warning and answers as its header says.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed step ends the test, with its reason"
+)]
+
+#[path = "../cluster/harness.rs"]
+mod cluster;
+
+mod check;
+mod upstream;
+
+use std::{path::PathBuf, process::Command};
+
+use cluster::{Sluice, TempDir, http, run};
+use serde_json::{Value, json};
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+fn serve(folder: &std::path::Path, env: &[(&str, &str)]) -> Sluice {
+    Sluice::spawn(&["run", "--manifests", &folder.display().to_string()], env)
+}
+
+fn chat(sluice: &Sluice, key: &str, model: &str) -> http::Response {
+    let body = json!({"model": model, "messages": [{"role": "user", "content": "Hello"}]});
+    let url = format!("{}/v1/chat/completions", sluice.data_url);
+    http::post(&url, key, &body.to_string()).unwrap()
+}
+
+fn text(answer: &http::Response) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_example_is_checked_without_a_warning() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    command.args(["check", "--strict"]).arg(folder(""));
+    let output = run(&mut command, "");
+    assert!(output.expect_success().contains("0 errors, 0 warnings"), "{}", output.stdout);
+}
+
+#[test]
+fn every_example_has_a_test_here_and_a_line_in_the_readme() {
+    let readme = std::fs::read_to_string(folder("README.md")).unwrap();
+    let tests = include_str!("main.rs");
+    for entry in std::fs::read_dir(folder("")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            assert!(tests.contains(&format!("folder(\"{name}\")")), "{name} has no test");
+            assert!(readme.contains(&format!("`{name}`")), "{name} is not in the README");
+        }
+    }
+}
+
+#[test]
+fn quickstart_answers_both_sdks_dialects() {
+    let sluice = serve(&folder("quickstart"), &[]);
+    assert!(!text(&chat(&sluice, "sk-quickstart", "mock")).is_empty());
+    let body = json!({"model": "mock", "max_tokens": 8,
+        "messages": [{"role": "user", "content": "Hello"}]});
+    let url = format!("{}/v1/messages", sluice.data_url);
+    let answer = http::post(&url, "sk-quickstart", &body.to_string()).unwrap();
+    assert_eq!(answer.json()["type"], "message", "{}", answer.text());
+    assert_eq!(chat(&sluice, "sk-unknown", "mock").status, 401);
+    assert_eq!(chat(&sluice, "sk-quickstart", "mock-error-500").status, 500);
+}
+
+#[test]
+fn failover_goes_to_the_standby_inside_the_request() {
+    let sluice = serve(&folder("failover"), &[]);
+    let answer = chat(&sluice, "sk-failover", "chat");
+    assert!(!text(&answer).is_empty());
+    assert_eq!(answer.header("x-sluice-target"), Some("standby"));
+}
+
+#[test]
+fn canary_gets_a_tenth() {
+    let sluice = serve(&folder("canary-by-weight"), &[]);
+    let url = format!("{}/v1/chat/completions", sluice.data_url);
+    let body = json!({"model": "chat", "max_tokens": 1,
+        "messages": [{"role": "user", "content": "Hello"}]});
+    let mut canary = 0;
+    for _ in 0..20 {
+        let answer = http::post(&url, "sk-canary", &body.to_string()).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        canary += usize::from(answer.header("x-sluice-target") == Some("canary"));
+    }
+    assert!((1..=3).contains(&canary), "{canary} of 20 requests");
+}
+
+#[test]
+fn budget_refuses_what_does_not_fit_and_names_the_budget() {
+    let sluice = serve(&folder("budget"), &[]);
+    assert!(!text(&chat(&sluice, "sk-budget", "mock")).is_empty());
+    // 20000 tokens a minute for a key: a request of more than 60000 bytes never fits.
+    let body = json!({"model": "mock", "max_tokens": 10,
+        "messages": [{"role": "user", "content": "word ".repeat(15_000)}]});
+    let url = format!("{}/v1/chat/completions", sluice.data_url);
+    let answer = http::post(&url, "sk-budget", &body.to_string()).unwrap();
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["code"], "budget_exceeded");
+    assert!(answer.text().contains("budget-example/per-key"), "{}", answer.text());
+    assert!(answer.header("retry-after").is_some());
+}
+
+#[test]
+fn teams_share_the_platforms_provider_and_nothing_else() {
+    let sluice = serve(&folder("multi-team"), &[]);
+    for (key, route) in [("sk-search", "team-search/chat"), ("sk-support", "team-support/chat")] {
+        let answer = chat(&sluice, key, "chat");
+        assert!(!text(&answer).is_empty());
+        assert_eq!(answer.header("x-sluice-route"), Some(route));
+    }
+}
+
+/// Copies an example with its provider pointed at a server of this machine.
+fn redirected(folder: PathBuf, provider_type: &str, endpoint: &str) -> TempDir {
+    let copy = TempDir::new("example");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let manifest = std::fs::read_to_string(&path).unwrap();
+        let line = format!("  type: {provider_type}\n");
+        let manifest = manifest.replace(&line, &format!("{line}  endpoint: {endpoint}\n"));
+        std::fs::write(copy.path().join(path.file_name().unwrap()), manifest).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn openai_gets_the_accounts_key_and_not_the_callers() {
+    let answer = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-5-mini",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}});
+    let upstream = upstream::Upstream::start(&answer);
+    let copy = redirected(folder("openai"), "OpenAI", &upstream.endpoint());
+    let sluice = serve(copy.path(), &[("OPENAI_API_KEY", "sk-account")]);
+    assert_eq!(text(&chat(&sluice, "sk-openai-example", "gpt-5-mini")), "Hi");
+    let request = upstream.request();
+    assert!(request.contains("authorization: Bearer sk-account"), "{request}");
+    assert!(!request.contains("sk-openai-example"), "{request}");
+    assert!(request.starts_with("POST /v1/chat/completions "), "{request}");
+}
+
+#[test]
+fn anthropic_answers_an_openai_caller() {
+    let answer = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-4-5",
+        "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn", "stop_sequence": null,
+        "usage": {"input_tokens": 3, "output_tokens": 1}});
+    let upstream = upstream::Upstream::start(&answer);
+    let copy = redirected(folder("anthropic"), "Anthropic", &upstream.endpoint());
+    let sluice = serve(copy.path(), &[("ANTHROPIC_API_KEY", "sk-ant-account")]);
+    let answer = chat(&sluice, "sk-anthropic-example", "claude-haiku-4-5");
+    assert_eq!(text(&answer), "Hi");
+    assert_eq!(answer.json()["usage"]["prompt_tokens"], Value::from(3));
+    let request = upstream.request();
+    assert!(request.contains("x-api-key: sk-ant-account"), "{request}");
+    assert!(request.starts_with("POST /v1/messages "), "{request}");
+}
