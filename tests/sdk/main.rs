@@ -1,0 +1,92 @@
+//! The official SDKs, unmodified, against the built binary with the Mock provider or a strict provider of
+//! Anthropic's dialect behind it.
+//!
+//! Needs python3 with venv, and a package index the first time; the environment is kept in
+//! `$SLUICE_CACHE` (default `~/.cache`). Without them it says that it skips, or fails when
+//! `SLUICE_REQUIRE_SDK` is set.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "test support outside of test functions"
+)]
+
+mod environment;
+mod gateway;
+mod upstream;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use gateway::Gateway;
+use upstream::Upstream;
+
+/// The folder of this suite.
+const SUITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk");
+
+/// The interpreter that has the SDKs; `None`, after saying so, where there is none.
+fn python(script: &str) -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let python = PYTHON.get_or_init(environment::python).as_deref();
+    if python.is_none() {
+        let is_required = std::env::var_os("SLUICE_REQUIRE_SDK").is_some();
+        assert!(!is_required, "the SDKs are required and cannot be installed: see above");
+        println!("SKIPPED {script}: python3 with venv and the SDKs' packages are needed");
+    }
+    python
+}
+
+/// Runs a script of checks with the Mock provider.
+fn passes_with_mock(script: &str) {
+    if let Some(python) = python(script) {
+        passes(script, python, Path::new(SUITE).join("manifests").as_path());
+    }
+}
+
+/// Runs a script of checks with the provider of Anthropic's dialect.
+fn passes_with_anthropic(script: &str) {
+    if let Some(python) = python(script) {
+        let upstream = Upstream::start(python);
+        passes(script, python, &upstream.manifests);
+    }
+}
+
+fn passes(script: &str, python: &Path, manifests: &Path) {
+    let gateway = Gateway::start(manifests);
+    let output = Command::new(python)
+        .arg(format!("{SUITE}/{script}"))
+        .env("SLUICE_URL", &gateway.url)
+        .env("SLUICE_KEY", "sk-sdk-suite")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env_remove("HTTP_PROXY")
+        .env_remove("http_proxy")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let cause = String::from_utf8_lossy(&output.stderr);
+    println!("{told}{cause}");
+    assert!(output.status.success(), "{script} failed; the gateway said:\n{}", gateway.log());
+}
+
+#[test]
+fn the_openai_sdk_is_served() {
+    passes_with_mock("openai_checks.py");
+}
+
+#[test]
+fn the_anthropic_sdk_is_served() {
+    passes_with_mock("anthropic_checks.py");
+}
+
+#[test]
+fn the_anthropic_sdk_is_served_by_a_provider_of_its_own_dialect() {
+    passes_with_anthropic("anthropic_direct_checks.py");
+}
+
+#[test]
+fn the_openai_sdk_is_served_by_a_provider_of_anthropics_dialect() {
+    passes_with_anthropic("openai_to_anthropic_checks.py");
+}
