@@ -6,6 +6,7 @@ mod nginx;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -117,6 +118,7 @@ pub fn start_sluice(
     let (address, admin) = (free_address()?, free_address()?);
     let folder = nursery.folder().join("manifests");
     manifests::write(&folder, mock)?;
+    check(binary, &folder)?;
     let log = match name {
         Name::SluiceQuiet => Path::new("/dev/null").to_owned(),
         _ => nursery.folder().join("sluice.log"),
@@ -129,6 +131,16 @@ pub fn start_sluice(
         "this Sluice binary does not serve: build one that does, or measure with \
          `--only pass,nginx`",
     )
+}
+
+/// Makes sure that every object counts: one that is refused would make Sluice look cheaper.
+fn check(binary: &Path, folder: &Path) -> Result<()> {
+    let checked = Command::new(binary).arg("check").arg(folder).output();
+    let checked = checked.context("cannot run `sluice check`")?;
+    if !checked.status.success() {
+        bail!("Sluice refuses the manifests: {}", String::from_utf8_lossy(&checked.stdout));
+    }
+    Ok(())
 }
 
 fn ready(
