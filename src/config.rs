@@ -12,7 +12,11 @@ use std::{net::SocketAddr, path::Path, path::PathBuf};
 use serde::Deserialize;
 use serde_saphyr::{MessageFormatter as _, UserMessageFormatter};
 
-use crate::{api::duration::Duration, telemetry::log};
+use crate::{
+    api::duration::Duration,
+    proxy::{self, server::ServerLimits},
+    telemetry::log,
+};
 
 pub use overrides::Override;
 pub use size::Size;
@@ -116,12 +120,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let defaults = crate::proxy::Limits::default();
+        let (request, server) = (proxy::Limits::default(), ServerLimits::default());
         Self {
-            max_body_size: Size(defaults.max_body as u64),
-            concurrent_requests: defaults.concurrent_requests,
-            header_timeout: Duration::from_std(defaults.header_timeout),
-            drain: Duration::from_std(defaults.drain),
+            max_body_size: Size(request.max_body as u64),
+            concurrent_requests: server.concurrent_requests,
+            header_timeout: Duration::from_std(server.header_timeout),
+            drain: Duration::from_std(server.drain),
         }
     }
 }

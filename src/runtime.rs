@@ -146,23 +146,26 @@ impl Process {
         allow_loopback: bool,
         runtime: &tokio::runtime::Handle,
     ) -> Result<(), RuntimeError> {
-        let limits = limits(config);
+        let bounds = &config.limits;
+        let limits = Limits {
+            max_body: usize::try_from(bounds.max_body_size.0).unwrap_or(usize::MAX),
+            ..Limits::default()
+        };
         let pipeline = Pipeline::new(Deps {
             published: shared.published.clone(),
             ledger: shared.ledger.clone(),
             metrics: shared.metrics.clone(),
             log: shared.log.clone(),
-            limits: limits.clone(),
+            limits,
             allow_loopback,
             clock: Arc::new(SystemClock),
             drain: self.drain.clone(),
         })?;
         let handler = Arc::new(handler::DataHandler(pipeline));
         let limits = ServerLimits {
-            concurrent_requests: limits.concurrent_requests,
-            max_headers: limits.max_headers,
-            header_timeout: limits.header_timeout,
-            drain: limits.drain,
+            concurrent_requests: bounds.concurrent_requests,
+            header_timeout: bounds.header_timeout.get(),
+            drain: bounds.drain.get(),
             ..ServerLimits::default()
         };
         let context = Context::new(limits, self.drain.clone(), self.stop_data.clone());
@@ -267,17 +270,6 @@ impl Shared {
             metrics,
             outcome: watch::Sender::default(),
         })
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    let bounds = &config.limits;
-    Limits {
-        max_body: usize::try_from(bounds.max_body_size.0).unwrap_or(usize::MAX),
-        concurrent_requests: bounds.concurrent_requests,
-        header_timeout: bounds.header_timeout.get(),
-        drain: bounds.drain.get(),
-        ..Limits::default()
     }
 }
 
