@@ -1,0 +1,5 @@
+//! Every row of the mapping, both ways.
+
+mod answers;
+mod requests;
+mod streams;
