@@ -5,39 +5,68 @@
 //! Kubernetes; a timestamp that an answer needs is passed in.
 //!
 //! Reading order: [`peek()`] (one look at a request), [`Translator`] (the only entry that the proxy
-//! needs), `passthrough` (same dialect, the hot path), `chat` (the canonical types), `codec` (the
-//! traits that every dialect implements), then one folder for each dialect.
+//! needs), `passthrough` (same dialect, the hot path), `opaque` (answers that nobody reads), `chat`
+//! (the canonical types), `codec` (the traits that every dialect implements), then one folder for
+//! each dialect.
+//!
+//! A new dialect is one folder and a variant of [`Dialect`], with an arm in `codec::codec`,
+//! `error::errors` and `models`, and, if callers speak it too, in `passthrough::stream`; its
+//! endpoints are in `endpoint`.
 
 mod anthropic;
+pub mod bedrock;
 pub mod chat;
 pub mod codec;
+mod cohere;
 mod crossing;
+pub mod embeddings;
+pub mod endpoint;
 pub mod error;
+pub mod eventstream;
+mod framing;
+mod gemini;
+mod lines;
 mod members;
+mod mistral;
 pub mod models;
+mod names;
+mod ollama;
 mod one_or_many;
+mod opaque;
 mod openai;
 mod passthrough;
 pub mod peek;
+pub mod quirks;
+pub mod report;
+mod rerank;
+mod responses;
 pub mod rewrite;
 mod scan;
 pub mod sse;
 pub mod stream;
+pub mod tokens;
 pub mod translate;
 pub mod usage;
 
+pub use anthropic::vertex as claude_on_vertex;
 pub use chat::FinishReason;
+pub use endpoint::{Called, Endpoint, Work};
 pub use error::{
     ApiError, ErrorKind, RequestError, decode_error, encode_error, encode_stream_error,
 };
 pub use models::{ModelEntry, encode_model, encode_models};
+pub use openai::is_reasoning_model;
 pub use peek::{Peek, peek};
+pub use quirks::Quirks;
+pub use report::{Meter, Report, report};
 pub use rewrite::{Parameters, Rewrite};
-pub use stream::{Progress, StreamFault, StreamTranslator};
+pub use stream::{Progress, StreamFault, StreamForm, StreamTranslator};
 pub use translate::{
     ResponseContext, ResponseError, Translator, Unsupported, UpstreamRequest, WholeResponse,
 };
-pub use usage::{Usage, estimate_tokens};
+pub use usage::{ServiceTier, Usage, estimate_tokens};
+
+use names::Names;
 
 /// A wire format that a downstream or an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,63 +75,35 @@ pub enum Dialect {
     OpenAi,
     /// Anthropic's Messages.
     Anthropic,
+    /// Gemini's generateContent, of the Developer API and of Vertex AI.
+    Gemini,
+    /// OpenAI's Responses.
+    Responses,
+    /// Bedrock's Converse.
+    Bedrock,
+    /// Mistral's chat completions and embeddings: near OpenAI's, but strict.
+    Mistral,
+    /// Cohere's chat, embed and rerank, version 2; callers speak its rerank.
+    Cohere,
+    /// Ollama's own API.
+    Ollama,
 }
 
-/// An endpoint of the data port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Endpoint {
-    /// `POST /v1/chat/completions`.
-    ChatCompletions,
-    /// `POST /v1/embeddings`.
-    Embeddings,
-    /// `POST /v1/messages`.
-    Messages,
-}
+impl Dialect {
+    /// Every dialect, in a stable order.
+    pub const ALL: &'static [Self] = &[
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Responses,
+        Self::Bedrock,
+        Self::Mistral,
+        Self::Cohere,
+        Self::Ollama,
+    ];
 
-impl Endpoint {
-    /// Every endpoint, in a stable order.
-    pub const ALL: [Self; 3] = [Self::ChatCompletions, Self::Embeddings, Self::Messages];
-
-    /// The dialect that callers of this endpoint speak.
-    pub fn dialect(self) -> Dialect {
-        match self {
-            Self::ChatCompletions | Self::Embeddings => Dialect::OpenAi,
-            Self::Messages => Dialect::Anthropic,
-        }
-    }
-
-    /// The path on the data port.
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::ChatCompletions => "/v1/chat/completions",
-            Self::Embeddings => "/v1/embeddings",
-            Self::Messages => "/v1/messages",
-        }
-    }
-
-    /// The endpoint that answers on a path of the data port.
-    pub fn from_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|endpoint| endpoint.path() == path)
-    }
-
-    /// The operation's name in the OpenTelemetry GenAI conventions (`gen_ai.operation.name`).
-    pub fn operation(self) -> &'static str {
-        match self {
-            Self::ChatCompletions | Self::Messages => "chat",
-            Self::Embeddings => "embeddings",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_endpoint_is_found_by_its_own_path() {
-        for endpoint in Endpoint::ALL {
-            assert_eq!(Endpoint::from_path(endpoint.path()), Some(endpoint));
-        }
-        assert_eq!(Endpoint::from_path("/v1/chat/completions/"), None);
+    /// What a provider speaks that speaks nothing else.
+    pub fn alone(self) -> &'static [Self] {
+        Self::ALL.iter().find(|dialect| **dialect == self).map_or(&[], std::slice::from_ref)
     }
 }

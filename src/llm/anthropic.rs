@@ -1,18 +1,35 @@
 //! Anthropic's Messages. Source of the wire format: Anthropic's API reference, "Messages".
 
-mod block;
-mod request;
+mod beside;
+pub(super) mod block;
+mod error;
+mod observe;
+mod parameters;
+pub(super) mod request;
 mod response;
 mod stream;
+mod version;
+pub mod vertex;
 pub mod wire;
 
-use super::chat::{ChatRequest, ChatResponse};
+use std::borrow::Cow;
+
+use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::codec::{ChatCodec, Dropped, EventDecoder, EventEncoder};
 use super::error::RequestError;
+use super::names::Names;
 use super::translate::ResponseContext;
+use super::usage::Usage;
+
+pub(super) use error::Errors;
+pub(super) use observe::Observer;
 
 /// The version that still takes sampling parameters; later ones refuse them.
 const VERSION: &str = "2023-06-01";
+
+/// What bounds a request.
+pub(super) const NAMES: Names =
+    Names { max_tokens: &["max_tokens"], choices: &[], inside: &[], batch: None };
 
 /// The codec of Messages.
 pub struct Anthropic;
@@ -34,6 +51,14 @@ impl ChatCodec for Anthropic {
         request::encode(request, dropped)
     }
 
+    fn path(&self, _: &str, _: bool) -> Cow<'static, str> {
+        "/messages".into()
+    }
+
+    fn requires_max_tokens(&self) -> bool {
+        true
+    }
+
     fn request_headers(&self) -> &'static [(&'static str, &'static str)] {
         &[("anthropic-version", VERSION)]
     }
@@ -44,6 +69,14 @@ impl ChatCodec for Anthropic {
 
     fn encode_response(&self, response: &ChatResponse, context: &ResponseContext) -> Vec<u8> {
         response::encode(response, context)
+    }
+
+    fn usage_of(&self, body: &[u8]) -> Option<Usage> {
+        wire::usage_of(body)
+    }
+
+    fn finish_reason(&self, word: &str) -> FinishReason {
+        wire::finish_reason(word)
     }
 
     fn decoder(&self) -> Box<dyn EventDecoder> {

@@ -9,7 +9,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::usage::Usage;
+mod answer;
+
+pub use answer::{ChatEvent, ChatResponse, Choice, FinishReason, TokenLogprob};
 
 /// A piece of JSON kept as it was written: schemas and tool arguments keep their member order.
 #[derive(Clone, Serialize, Deserialize)]
@@ -76,6 +78,94 @@ pub struct ChatRequest {
     pub user: Option<String>,
     /// The form of the answer.
     pub response_format: Option<ResponseFormat>,
+    /// How many answers are wanted; `None`: one.
+    pub choices: Option<u32>,
+    /// For answers that can be had again.
+    pub seed: Option<i64>,
+    /// Against repeating what is frequent, -2 to 2.
+    pub frequency_penalty: Option<f64>,
+    /// Against repeating what was said at all, -2 to 2.
+    pub presence_penalty: Option<f64>,
+    /// Log probabilities of the chosen tokens, with so many alternatives each; 0: the chosen alone.
+    pub logprobs: Option<u32>,
+    /// How much the model may think.
+    pub reasoning: Option<Reasoning>,
+}
+
+/// How much a model may think before it answers, and whether it shows so. A dialect that knows
+/// levels only, or budgets only, converts by [`Effort::budget`] and [`Effort::of_budget`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reasoning {
+    /// A level.
+    pub effort: Option<Effort>,
+    /// A bound in tokens.
+    pub budget: Option<u64>,
+    /// The caller wants to see the thoughts or a summary of them; `None`: the provider's default.
+    pub shown: Option<bool>,
+}
+
+/// A level of reasoning, from none to all there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// No reasoning.
+    None,
+    /// As little as there is.
+    Minimal,
+    /// Little.
+    Low,
+    /// The usual.
+    Medium,
+    /// Much.
+    High,
+    /// More than that, where the model has it.
+    ExtraHigh,
+}
+
+impl Effort {
+    /// Every level, ascending.
+    pub const ALL: [Self; 6] =
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::ExtraHigh];
+
+    /// OpenAI's word for it (`reasoning_effort`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::ExtraHigh => "xhigh",
+        }
+    }
+
+    /// The level of a word; `max`, Anthropic's top, is the highest.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "max" => Some(Self::ExtraHigh),
+            _ => Self::ALL.into_iter().find(|effort| effort.as_str() == word),
+        }
+    }
+
+    /// Tokens for a dialect that bounds reasoning in tokens.
+    pub fn budget(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Minimal => 1024,
+            Self::Low => 2048,
+            Self::Medium => 8192,
+            Self::High => 16_384,
+            Self::ExtraHigh => 32_768,
+        }
+    }
+
+    /// The highest level whose budget a number of tokens pays.
+    pub fn of_budget(tokens: u64) -> Self {
+        let fits = |effort: &Self| effort.budget() <= tokens;
+        match tokens {
+            0 => Self::None,
+            _ => Self::ALL.into_iter().rev().find(fits).unwrap_or(Self::None).max(Self::Minimal),
+        }
+    }
 }
 
 /// Who speaks.
@@ -105,12 +195,92 @@ pub struct Part {
     pub content: Content,
     /// A cache mark in Anthropic's form (`cache_control`).
     pub cache: Option<Json>,
+    /// A signature that lies beside text or a tool call (Gemini's `thoughtSignature`); that of
+    /// thinking is in [`Content::Thinking`].
+    pub signature: Option<Signature>,
+    /// Where a text of the model comes from.
+    pub citations: Vec<Citation>,
 }
 
 impl From<Content> for Part {
     fn from(content: Content) -> Self {
-        Self { content, cache: None }
+        Self { content, cache: None, signature: None, citations: Vec::new() }
     }
+}
+
+/// A provider's proof that reasoning is unchanged, opaque to everybody else. Only its maker may get
+/// it back; in the answers of other dialects it travels as [`Signature::tagged`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// Whose it is.
+    pub signer: Signer,
+    /// The proof.
+    pub value: String,
+}
+
+/// Who makes signatures. Those of Claude hold on every platform that serves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signer {
+    /// Anthropic's models, on any platform.
+    Anthropic,
+    /// Google's models.
+    Gemini,
+    /// OpenAI's reasoning items (`encrypted_content`).
+    OpenAi,
+}
+
+impl Signer {
+    const ALL: [Self; 3] = [Self::Anthropic, Self::Gemini, Self::OpenAi];
+
+    fn tag(self) -> &'static str {
+        match self {
+            Self::Anthropic => "sluice.anthropic.",
+            Self::Gemini => "sluice.gemini.",
+            Self::OpenAi => "sluice.openai.",
+        }
+    }
+}
+
+impl Signature {
+    /// A signature.
+    pub fn new(signer: Signer, value: impl Into<String>) -> Self {
+        Self { signer, value: value.into() }
+    }
+
+    /// The proof if it is `signer`'s.
+    pub fn by(&self, signer: Signer) -> Option<&str> {
+        (self.signer == signer).then_some(self.value.as_str())
+    }
+
+    /// How it is written where signatures are `native`'s: bare if it is, else with a tag that
+    /// [`Self::read`] understands when the client gives it back.
+    pub fn tagged(&self, native: Signer) -> String {
+        match self.by(native) {
+            Some(bare) => bare.to_owned(),
+            None => format!("{}{}", self.signer.tag(), self.value),
+        }
+    }
+
+    /// Reads what [`Self::tagged`] wrote, or what `native` wrote itself.
+    pub fn read(text: String, native: Signer) -> Self {
+        let foreign = Signer::ALL
+            .into_iter()
+            .find_map(|signer| Some(Self::new(signer, text.strip_prefix(signer.tag())?)));
+        foreign.unwrap_or_else(|| Self::new(native, text))
+    }
+}
+
+/// Where a text of the model comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Citation {
+    /// Its place.
+    pub url: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// The words that are cited.
+    pub text: Option<String>,
+    /// Where in the answer's text the statement stands: first character and the one after the last.
+    pub span: Option<(u64, u64)>,
 }
 
 /// What a part is.
@@ -155,9 +325,9 @@ pub enum Content {
         /// The text.
         text: String,
         /// The provider's proof that the text is unchanged.
-        signature: Option<String>,
+        signature: Option<Signature>,
     },
-    /// Reasoning that the provider shows to nobody.
+    /// Anthropic's reasoning that is shown to nobody.
     RedactedThinking(String),
     /// The model declines.
     Refusal(String),
@@ -227,98 +397,29 @@ pub enum ResponseFormat {
     },
 }
 
-/// Why the model stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FinishReason {
-    /// It was done, or a stop sequence matched.
-    Stop,
-    /// The bound on tokens or the context window.
-    Length,
-    /// It waits for tool results.
-    ToolCalls,
-    /// The provider's filter, or a refusal.
-    ContentFilter,
-    /// A word of the provider's own.
-    Other(String),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl FinishReason {
-    /// A stable word for records and metrics (OpenAI's where it has one).
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Stop => "stop",
-            Self::Length => "length",
-            Self::ToolCalls => "tool_calls",
-            Self::ContentFilter => "content_filter",
-            Self::Other(word) => word,
-        }
+    #[test]
+    fn a_signature_comes_back_to_its_maker_and_to_nobody_else() {
+        let signature = Signature::new(Signer::Gemini, "abc");
+        let travelled = Signature::read(signature.tagged(Signer::Anthropic), Signer::Anthropic);
+        assert_eq!(travelled, signature);
+        assert_eq!(
+            (travelled.by(Signer::Gemini), travelled.by(Signer::Anthropic)),
+            (Some("abc"), None)
+        );
+        assert_eq!(signature.tagged(Signer::Gemini), "abc");
     }
-}
 
-/// A whole answer.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ChatResponse {
-    /// The provider's id of it.
-    pub id: Option<String>,
-    /// The model that answered.
-    pub model: Option<String>,
-    /// What was generated, in order.
-    pub parts: Vec<Part>,
-    /// Why it ended.
-    pub finish_reason: Option<FinishReason>,
-    /// The stop sequence that matched.
-    pub stop_sequence: Option<String>,
-    /// Tokens used; `None`: not reported.
-    pub usage: Option<Usage>,
-}
-
-/// One step of a streamed answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ChatEvent {
-    /// The answer begins. Comes once, first.
-    Start {
-        /// The provider's id of the answer.
-        id: Option<String>,
-        /// The model that answers.
-        model: Option<String>,
-    },
-    /// A piece of text.
-    Text(String),
-    /// A piece of a refusal.
-    Refusal(String),
-    /// A piece of reasoning.
-    Thinking(String),
-    /// The signature of the reasoning so far; it ends that block.
-    Signature(String),
-    /// Hidden reasoning, whole.
-    RedactedThinking(String),
-    /// A tool call begins.
-    ToolCall {
-        /// 0, 1, ... in the order of their beginning.
-        index: usize,
-        /// Ties the result to the call.
-        id: String,
-        /// The tool.
-        name: String,
-    },
-    /// A piece of a call's arguments.
-    Arguments {
-        /// The call's index.
-        index: usize,
-        /// JSON text, cut anywhere.
-        json: String,
-    },
-    /// The provider closed a block; what comes next is a new one.
-    BlockEnd,
-    /// The model stopped.
-    Finish {
-        /// Why.
-        reason: FinishReason,
-        /// The stop sequence that matched.
-        stop_sequence: Option<String>,
-    },
-    /// Tokens used so far; replaces what was reported before.
-    Usage(Usage),
-    /// The provider's terminator.
-    End,
+    #[test]
+    fn levels_and_budgets_of_reasoning_agree() {
+        for effort in Effort::ALL {
+            assert_eq!(Effort::of_budget(effort.budget()), effort);
+            assert_eq!(Effort::parse(effort.as_str()), Some(effort));
+        }
+        assert_eq!(Effort::of_budget(1), Effort::Minimal);
+        assert_eq!(Effort::parse("max"), Some(Effort::ExtraHigh));
+    }
 }

@@ -3,17 +3,20 @@
 //!
 //! A codec is pure and holds no state; a stream's state lives in its decoder and encoder.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::chat::{ChatEvent, ChatRequest, ChatResponse};
-use super::error::RequestError;
+use super::chat::{ChatEvent, ChatRequest, ChatResponse, FinishReason};
+use super::error::{ApiError, RequestError};
+pub use super::framing::Framing;
 use super::sse::Frame;
 use super::stream::StreamFault;
 use super::translate::ResponseContext;
-use super::{Dialect, anthropic, openai};
+use super::usage::Usage;
+use super::{Dialect, anthropic, bedrock, cohere, gemini, mistral, ollama, openai, responses};
 
 /// Names of parameters that were left out. Nothing is left out without being named here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl Dropped {
     }
 }
 
-/// One dialect's side of a crossing.
+/// One dialect's side of a crossing, and what passing through has to understand of it.
 pub trait ChatCodec: Sync {
     /// Reads a request of this dialect. Parameters that have no canonical form go to `dropped`,
     /// unless their value changes nothing.
@@ -55,6 +58,20 @@ pub trait ChatCodec: Sync {
         dropped: &mut Dropped,
     ) -> Result<Vec<u8>, RequestError>;
 
+    /// The path of chat to join to a provider's base URL, which ends in the API's version. It may
+    /// have a query. `model` is as the provider names it: what a path cannot hold must be encoded.
+    fn path(&self, model: &str, stream: bool) -> Cow<'static, str>;
+
+    /// How its streams are cut.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    /// Whether a request must bound what is generated.
+    fn requires_max_tokens(&self) -> bool {
+        false
+    }
+
     /// Headers that a request in this dialect needs, besides credentials.
     fn request_headers(&self) -> &'static [(&'static str, &'static str)];
 
@@ -64,8 +81,27 @@ pub trait ChatCodec: Sync {
     /// A text that says why it is not one.
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, String>;
 
+    /// Reads a request to count the tokens of a request.
+    ///
+    /// # Errors
+    /// As [`Self::decode_request`].
+    fn decode_count(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
+        self.decode_request(body, &mut Dropped::default())
+    }
+
+    /// Writes an answer that says how many tokens a request has.
+    fn encode_count(&self, tokens: u64) -> Vec<u8> {
+        format!("{{\"input_tokens\":{tokens}}}").into_bytes()
+    }
+
     /// Writes a whole answer in this dialect.
     fn encode_response(&self, response: &ChatResponse, context: &ResponseContext) -> Vec<u8>;
+
+    /// The usage that a whole answer, or a part of a stream that has one, reports.
+    fn usage_of(&self, body: &[u8]) -> Option<Usage>;
+
+    /// What the dialect's word for why the model stopped means.
+    fn finish_reason(&self, word: &str) -> FinishReason;
 
     /// Reads a stream of this dialect.
     fn decoder(&self) -> Box<dyn EventDecoder>;
@@ -83,15 +119,35 @@ pub trait EventDecoder: Send {
     /// [`StreamFault`] if the frame is an error, or not of this dialect.
     fn decode(&mut self, frame: &Frame<'_>, events: &mut Vec<ChatEvent>)
     -> Result<(), StreamFault>;
+
+    /// Appends what the end of the upstream's bytes says, for a dialect without a terminator: its
+    /// [`ChatEvent::End`], if the answer was complete.
+    ///
+    /// # Errors
+    /// [`StreamFault`] if what was held back makes no sense.
+    fn finish(&mut self, _events: &mut Vec<ChatEvent>) -> Result<(), StreamFault> {
+        Ok(())
+    }
 }
 
 /// Writes one stream, event by event.
 pub trait EventEncoder: Send {
-    /// Appends the bytes of whole SSE events.
+    /// Appends the bytes of whole frames, in the form that the context asked for.
     ///
     /// # Errors
     /// [`StreamFault::Malformed`] if the dialect cannot express the order of the events.
     fn encode(&mut self, event: &ChatEvent, out: &mut Vec<u8>) -> Result<(), StreamFault>;
+
+    /// The same for all that one frame says, for a dialect that writes first what others say last.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    fn encode_all(&mut self, events: &[ChatEvent], out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        events.iter().try_for_each(|event| self.encode(event, out))
+    }
+
+    /// Appends an error that ends the stream here, unfinished: no terminator.
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>);
 }
 
 /// The codec of a dialect.
@@ -99,6 +155,12 @@ pub fn codec(dialect: Dialect) -> &'static dyn ChatCodec {
     match dialect {
         Dialect::OpenAi => &openai::OpenAi,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Gemini => &gemini::Gemini,
+        Dialect::Responses => &responses::Responses,
+        Dialect::Bedrock => &bedrock::Bedrock,
+        Dialect::Mistral => &mistral::Mistral,
+        Dialect::Cohere => &cohere::Cohere,
+        Dialect::Ollama => &ollama::Ollama,
     }
 }
 
@@ -130,7 +192,7 @@ pub(super) fn safe_id(id: &str, max: usize) -> String {
 }
 
 /// FNV-1a, 64 bit: stable across builds and machines, unlike std's hasher.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(super) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

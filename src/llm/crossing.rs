@@ -2,36 +2,46 @@
 //! format.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::Dialect;
 use super::chat::{ChatEvent, ChatResponse, Content, Part};
 use super::codec::{Dropped, EventDecoder, EventEncoder, codec};
-use super::error::{RequestError, decode_error};
+use super::error::{ApiError, RequestError, decode_error};
+use super::framing::FrameCutter;
 use super::rewrite::Rewrite;
 use super::scan::scan;
-use super::sse::{Frame, FrameScanner};
+use super::sse::Frame;
 use super::stream::{Progress, StreamFault, StreamTranslator};
 use super::translate::{ResponseContext, ResponseError, UpstreamRequest, WholeResponse};
 
 /// The bound on generated tokens where a dialect requires one and nobody names one.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
 
+/// What the body of a request alone does not say.
+pub(crate) struct Wanted<'a> {
+    /// Whether the answer is streamed: in some dialects the path says so.
+    pub stream: bool,
+    /// What the target changes.
+    pub rewrite: Rewrite<'a>,
+}
+
 /// Puts a request of one dialect into another.
 pub(crate) fn request(
     downstream: Dialect,
     upstream: Dialect,
     body: &[u8],
-    rewrite: &Rewrite<'_>,
+    Wanted { stream, rewrite }: &Wanted<'_>,
 ) -> Result<UpstreamRequest, RequestError> {
     let mut dropped = Dropped::default();
     let mut request = codec(downstream).decode_request(body, &mut dropped)?;
     rewrite.model.clone_into(&mut request.model);
-    if upstream == Dialect::Anthropic {
+    request.stream = *stream;
+    let codec = codec(upstream);
+    if codec.requires_max_tokens() {
         let default = rewrite.default_max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
         request.max_tokens.get_or_insert(default);
     }
-    let codec = codec(upstream);
     let body = codec.encode_request(&request, &mut dropped)?;
     Ok(UpstreamRequest {
         body: Bytes::from(body),
@@ -49,18 +59,23 @@ pub(crate) fn response(
 ) -> Result<WholeResponse, ResponseError> {
     let found = scan(body);
     if found.error || found.kind == Some(b"error") {
-        return Err(ResponseError::Upstream(decode_error(upstream, StatusCode::OK, body)));
+        return Err(ResponseError::Upstream(in_a_200(upstream, body)));
     }
     let response = codec(upstream).decode_response(body).map_err(ResponseError::Malformed)?;
     let encoded = codec(downstream).encode_response(&response, context);
     let output_bytes = content_bytes(&response);
+    let finish_reason = response.first().and_then(|choice| choice.finish_reason.clone());
     Ok(WholeResponse {
         body: Bytes::from(encoded),
         usage: response.usage,
         model: response.model,
-        finish_reason: response.finish_reason,
+        finish_reason,
         output_bytes,
     })
+}
+
+fn in_a_200(upstream: Dialect, body: &[u8]) -> ApiError {
+    decode_error(upstream, StatusCode::OK, &HeaderMap::new(), body)
 }
 
 fn content_bytes(response: &ChatResponse) -> u64 {
@@ -69,13 +84,14 @@ fn content_bytes(response: &ChatResponse) -> u64 {
         Content::ToolCall { name, arguments, .. } => name.len() + arguments.len(),
         _ => 0,
     };
-    response.parts.iter().map(|part| bytes(part) as u64).sum()
+    let parts = response.choices.iter().flat_map(|choice| &choice.parts);
+    parts.map(|part| bytes(part) as u64).sum()
 }
 
 /// Translates one stream between two dialects.
 pub struct CrossingStream {
     upstream: Dialect,
-    frames: FrameScanner,
+    frames: FrameCutter,
     ends: Vec<usize>,
     decoder: Box<dyn EventDecoder>,
     encoder: Box<dyn EventEncoder>,
@@ -93,7 +109,7 @@ impl CrossingStream {
     ) -> Self {
         Self {
             upstream,
-            frames: FrameScanner::default(),
+            frames: FrameCutter::new(codec(upstream).framing()),
             ends: Vec::new(),
             decoder: codec(upstream).decoder(),
             encoder: codec(downstream).encoder(context, include_usage),
@@ -104,27 +120,45 @@ impl CrossingStream {
 
     fn frame(&mut self, raw: &[u8], encoded: &mut Vec<u8>) -> Result<(), StreamFault> {
         self.progress.frames = self.progress.frames.saturating_add(1);
-        let frame = Frame::parse(raw);
+        let frame = self.frames.parse(raw)?;
         if frame.data.is_empty() || self.progress.terminated {
             return Ok(());
         }
         let mut events = std::mem::take(&mut self.events);
         events.clear();
-        let mut result = self.decoder.decode(&frame, &mut events);
-        for event in &events {
-            note(&mut self.progress, event);
-            result = result.and(self.encoder.encode(event, encoded));
-        }
+        let decoded = self.decoder.decode(&frame, &mut events);
+        let encoded = self.encode(&events, encoded);
         self.events = events;
-        result.map_err(|fault| self.explain(fault, &frame))
+        decoded.and(encoded).map_err(|fault| self.explain(fault, &frame))
+    }
+
+    /// Events before a fault are good.
+    fn encode(&mut self, events: &[ChatEvent], encoded: &mut Vec<u8>) -> Result<(), StreamFault> {
+        for event in events {
+            note(&mut self.progress, event);
+        }
+        self.encoder.encode_all(events, encoded)
+    }
+
+    /// The upstream's bytes have ended: what its last frame, which lacks its end, and the decoder
+    /// still say.
+    fn last(&mut self, rest: &[u8], encoded: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if !rest.trim_ascii().is_empty() {
+            self.frame(rest, encoded)?;
+        }
+        if self.progress.terminated {
+            return Ok(());
+        }
+        let mut events = Vec::new();
+        let finished = self.decoder.finish(&mut events);
+        self.encode(&events, encoded)?;
+        finished
     }
 
     /// Decoders only say that a frame is an error; its reading is the same for all.
     fn explain(&self, fault: StreamFault, frame: &Frame<'_>) -> StreamFault {
         match fault {
-            StreamFault::Upstream(_) => {
-                StreamFault::Upstream(decode_error(self.upstream, StatusCode::OK, &frame.data))
-            }
+            StreamFault::Upstream(_) => StreamFault::Upstream(in_a_200(self.upstream, &frame.data)),
             other => other,
         }
     }
@@ -166,10 +200,14 @@ fn note(progress: &mut Progress, event: &ChatEvent) {
             progress.terminated = true;
             0
         }
-        ChatEvent::Signature(_) | ChatEvent::BlockEnd => 0,
+        ChatEvent::Choice(_)
+        | ChatEvent::Citation(_)
+        | ChatEvent::Logprobs(_)
+        | ChatEvent::Signature(_)
+        | ChatEvent::PartSignature(_)
+        | ChatEvent::BlockEnd => 0,
     };
-    progress.content |= bytes > 0;
-    progress.output_bytes = progress.output_bytes.saturating_add(bytes as u64);
+    progress.add_content(bytes as u64);
 }
 
 impl StreamTranslator for CrossingStream {
@@ -188,8 +226,7 @@ impl StreamTranslator for CrossingStream {
     fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
         let rest = self.frames.finish();
         let mut encoded = Vec::new();
-        let blank = rest.trim_ascii().is_empty();
-        let last = if blank { Ok(()) } else { self.frame(&rest, &mut encoded) };
+        let last = self.last(&rest, &mut encoded);
         if !encoded.is_empty() {
             out.push(Bytes::from(encoded));
         }
@@ -198,6 +235,12 @@ impl StreamTranslator for CrossingStream {
             Ok(()) if self.progress.terminated => Ok(()),
             Ok(()) | Err(_) => Err(StreamFault::Truncated),
         }
+    }
+
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<Bytes>) {
+        let mut encoded = Vec::new();
+        self.encoder.fail(error, &mut encoded);
+        out.push(Bytes::from(encoded));
     }
 
     fn progress(&self) -> &Progress {

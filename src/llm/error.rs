@@ -2,21 +2,21 @@
 //! written for the caller. Deciding whether to retry belongs to the proxy.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
-use serde_json::json;
+use http::{HeaderMap, StatusCode};
 use thiserror::Error;
 
-use super::Dialect;
 use super::members::MAX_DEPTH;
+use super::{Dialect, anthropic, bedrock, cohere, gemini, mistral, ollama, openai, responses};
 
 mod decode;
 
-pub use decode::decode_error;
+pub(super) use decode::decode;
 
 /// The status that Anthropic uses for "overloaded"; other clients do not know it.
-const OVERLOADED: u16 = 529;
+pub(super) const OVERLOADED: u16 = 529;
 
 /// What kind of failure it is; each dialect has its own word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,33 +75,6 @@ impl ErrorKind {
         }
     }
 
-    /// `error.type` for OpenAI clients.
-    fn openai_type(self) -> &'static str {
-        match self {
-            Self::InvalidRequest | Self::Authentication | Self::NotFound | Self::TooLarge => {
-                "invalid_request_error"
-            }
-            Self::Permission => "permission_error",
-            Self::RateLimit => "rate_limit_exceeded",
-            Self::Timeout | Self::Overloaded | Self::Upstream | Self::Internal => "server_error",
-        }
-    }
-
-    /// `error.type` for Anthropic clients.
-    fn anthropic_type(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request_error",
-            Self::Authentication => "authentication_error",
-            Self::Permission => "permission_error",
-            Self::NotFound => "not_found_error",
-            Self::TooLarge => "request_too_large",
-            Self::RateLimit => "rate_limit_error",
-            Self::Timeout => "timeout_error",
-            Self::Overloaded => "overloaded_error",
-            Self::Upstream | Self::Internal => "api_error",
-        }
-    }
-
     /// The kind and status that a provider's word for an error stands for, where no HTTP status says
     /// so: an error event inside a 200.
     pub(crate) fn from_type(name: &str) -> Option<(Self, u16)> {
@@ -152,12 +125,7 @@ impl ApiError {
 
     /// The status for a client of a dialect: Anthropic's 529 is 503 for all others.
     pub fn status_for(&self, dialect: Dialect) -> StatusCode {
-        match dialect {
-            Dialect::OpenAi if self.status.as_u16() == OVERLOADED => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Dialect::OpenAi | Dialect::Anthropic => self.status,
-        }
+        errors(dialect).status(self)
     }
 
     /// Whether the provider refused the gateway's own credential or account (401, 402, 403).
@@ -193,6 +161,16 @@ pub enum RequestError {
     /// Nested too deep.
     #[error("the request body is nested deeper than {MAX_DEPTH} levels: flatten it")]
     TooDeep,
+    /// The request is right, but the model's provider cannot take it.
+    #[error("{message}")]
+    Unsupported {
+        /// The field's name.
+        param: Cow<'static, str>,
+        /// Stable, snake_case, for programs.
+        code: &'static str,
+        /// What cannot be taken and what to do instead.
+        message: String,
+    },
     /// One field is missing or wrong.
     #[error("{message}")]
     Field {
@@ -208,6 +186,14 @@ impl RequestError {
         Self::Field { param: param.into(), message: message.into() }
     }
 
+    pub(crate) fn unsupported(
+        param: impl Into<Cow<'static, str>>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::Unsupported { param: param.into(), code, message: message.into() }
+    }
+
     pub(crate) fn syntax(error: &serde_json::Error) -> Self {
         Self::Syntax { message: error.to_string() }
     }
@@ -218,6 +204,7 @@ impl From<RequestError> for ApiError {
         let (code, param) = match &error {
             RequestError::Syntax { .. } => ("invalid_json", None),
             RequestError::TooDeep => ("json_too_deep", None),
+            RequestError::Unsupported { param, code, .. } => (*code, Some(param.to_string())),
             RequestError::Field { param, .. } => ("invalid_request", Some(param.to_string())),
         };
         let message = error.to_string();
@@ -227,43 +214,67 @@ impl From<RequestError> for ApiError {
     }
 }
 
+/// Errors of one dialect, as its folder reads and writes them.
+pub trait ErrorCodec: Sync {
+    /// The status for a client: Anthropic's 529 is 503 for all others.
+    fn status(&self, error: &ApiError) -> StatusCode {
+        match error.status.as_u16() {
+            OVERLOADED => StatusCode::SERVICE_UNAVAILABLE,
+            _ => error.status,
+        }
+    }
+
+    /// The body for a client.
+    fn encode(&self, error: &ApiError, request_id: &str) -> Vec<u8>;
+
+    /// One event of a stream that has already begun. Never a terminator.
+    fn encode_event(&self, error: &ApiError) -> Vec<u8>;
+
+    /// When the provider wants to be asked again, where the body says so and not a header.
+    fn retry_after(&self, _body: &[u8]) -> Option<Duration> {
+        None
+    }
+
+    /// Reads a provider's error answer, or an error inside a 200.
+    fn decode(&self, status: StatusCode, _headers: &HeaderMap, body: &[u8]) -> ApiError {
+        decode(status, body)
+    }
+}
+
+/// The errors of a dialect.
+pub fn errors(dialect: Dialect) -> &'static dyn ErrorCodec {
+    match dialect {
+        Dialect::OpenAi => &openai::Errors,
+        Dialect::Anthropic => &anthropic::Errors,
+        Dialect::Gemini => &gemini::Errors,
+        Dialect::Responses => &responses::Errors,
+        Dialect::Bedrock => &bedrock::Errors,
+        Dialect::Mistral => &mistral::Errors,
+        Dialect::Cohere => &cohere::Errors,
+        Dialect::Ollama => &ollama::Errors,
+    }
+}
+
+/// Reads a provider's error answer, whatever its shape, into the neutral form. A status that is not an
+/// error (an error object in a 200) is replaced by the one that the error's type stands for, else 502.
+pub fn decode_error(
+    upstream: Dialect,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> ApiError {
+    errors(upstream).decode(status, headers, body)
+}
+
 /// Writes an error as a whole body in the client's dialect.
 pub fn encode_error(dialect: Dialect, error: &ApiError, request_id: &str) -> Bytes {
-    let body = match dialect {
-        Dialect::OpenAi => openai_error(error),
-        Dialect::Anthropic => {
-            let mut body = anthropic_error(error);
-            body["request_id"] = json!(request_id);
-            body
-        }
-    };
-    Bytes::from(body.to_string())
+    errors(dialect).encode(error, request_id).into()
 }
 
 /// Writes an error as one event of a stream that has already begun. Never a terminator: the stream
 /// ends here, unfinished.
 pub fn encode_stream_error(dialect: Dialect, error: &ApiError) -> Bytes {
-    Bytes::from(match dialect {
-        Dialect::OpenAi => format!("data: {}\n\n", openai_error(error)),
-        Dialect::Anthropic => format!("event: error\ndata: {}\n\n", anthropic_error(error)),
-    })
-}
-
-fn openai_error(error: &ApiError) -> serde_json::Value {
-    json!({"error": {
-        "message": error.message,
-        "type": error.kind.openai_type(),
-        "param": error.param,
-        "code": error.code,
-    }})
-}
-
-fn anthropic_error(error: &ApiError) -> serde_json::Value {
-    json!({"type": "error", "error": {
-        "type": error.kind.anthropic_type(),
-        "message": error.message,
-        "code": error.code,
-    }})
+    errors(dialect).encode_event(error).into()
 }
 
 #[cfg(test)]

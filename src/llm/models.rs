@@ -20,7 +20,12 @@ pub struct ModelEntry<'a> {
 /// Writes the list as one page.
 pub fn encode_models<'a>(dialect: Dialect, models: impl Iterator<Item = ModelEntry<'a>>) -> Bytes {
     let list = match dialect {
-        Dialect::OpenAi => {
+        Dialect::OpenAi
+        | Dialect::Responses
+        | Dialect::Bedrock
+        | Dialect::Mistral
+        | Dialect::Cohere
+        | Dialect::Ollama => {
             let data: Vec<Value> = models.map(openai_model).collect();
             json!({"object": "list", "data": data})
         }
@@ -30,6 +35,10 @@ pub fn encode_models<'a>(dialect: Dialect, models: impl Iterator<Item = ModelEnt
             let (first_id, last_id) = (id_of(data.first()), id_of(data.last()));
             json!({"data": data, "has_more": false, "first_id": first_id, "last_id": last_id})
         }
+        Dialect::Gemini => {
+            let models: Vec<Value> = models.map(gemini_model).collect();
+            json!({"models": models})
+        }
     };
     Bytes::from(list.to_string())
 }
@@ -37,8 +46,15 @@ pub fn encode_models<'a>(dialect: Dialect, models: impl Iterator<Item = ModelEnt
 /// Writes one model by itself.
 pub fn encode_model(dialect: Dialect, model: ModelEntry<'_>) -> Bytes {
     let model = match dialect {
-        Dialect::OpenAi => openai_model(model),
         Dialect::Anthropic => anthropic_model(model),
+        Dialect::Gemini => gemini_model(model),
+        // Only the first of these is what callers of such a list speak.
+        Dialect::OpenAi
+        | Dialect::Responses
+        | Dialect::Bedrock
+        | Dialect::Mistral
+        | Dialect::Cohere
+        | Dialect::Ollama => openai_model(model),
     };
     Bytes::from(model.to_string())
 }
@@ -49,6 +65,14 @@ fn openai_model(model: ModelEntry<'_>) -> Value {
         "object": "model",
         "created": model.created,
         "owned_by": model.owned_by,
+    })
+}
+
+fn gemini_model(model: ModelEntry<'_>) -> Value {
+    json!({
+        "name": format!("models/{}", model.id),
+        "displayName": model.id,
+        "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
     })
 }
 

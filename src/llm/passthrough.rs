@@ -1,19 +1,27 @@
 //! Same dialect on both sides: bytes go through as they came while they are metered. The hot path of
 //! streams: each frame is scanned once, and parsed only where it carries usage or an error.
 
-use bytes::Bytes;
-use http::StatusCode;
+use std::borrow::Cow;
 
-use super::chat::FinishReason;
-use super::error::decode_error;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::codec::codec;
+use super::error::{ApiError, decode_error};
+use super::opaque::OpaqueStream;
+use super::quirks::Quirks;
 use super::scan::scan;
 use super::sse::{Frame, FrameScanner};
-use super::stream::{Progress, StreamFault, StreamTranslator};
+use super::stream::{ArrayWriter, Progress, StreamFault, StreamForm, StreamTranslator};
 use super::translate::{ResponseError, WholeResponse};
-use super::{Dialect, anthropic, openai};
+use super::{Dialect, anthropic, gemini, openai, responses};
 
 /// Meters a whole answer and gives it back untouched.
-pub(crate) fn response(dialect: Dialect, body: &Bytes) -> Result<WholeResponse, ResponseError> {
+pub(crate) fn response(
+    dialect: Dialect,
+    quirks: Quirks,
+    body: &Bytes,
+) -> Result<WholeResponse, ResponseError> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(ResponseError::Malformed("it is not a JSON object".to_owned()));
     }
@@ -22,130 +30,123 @@ pub(crate) fn response(dialect: Dialect, body: &Bytes) -> Result<WholeResponse, 
         return Err(ResponseError::Malformed("it is not one complete JSON object".to_owned()));
     }
     if found.error || found.kind == Some(b"error") {
-        return Err(ResponseError::Upstream(decode_error(dialect, StatusCode::OK, body)));
+        return Err(ResponseError::Upstream(in_a_200(dialect, body)));
     }
+    let codec = codec(dialect);
     let usage = match dialect {
         _ if !found.usage => None,
-        Dialect::OpenAi => openai::wire::usage_of(body),
-        Dialect::Anthropic => anthropic::wire::usage_of(body),
+        Dialect::OpenAi => openai::wire::usage_of(body, quirks),
+        _ => codec.usage_of(body),
     };
     Ok(WholeResponse {
         body: body.clone(),
         usage,
         model: found.model.map(text),
-        finish_reason: found.finish_reason.map(|reason| finish_reason(dialect, reason)),
+        finish_reason: found
+            .finish_reason
+            .or(found.status)
+            .map(|word| codec.finish_reason(&lossy(word))),
         output_bytes: found.content_bytes,
     })
 }
 
-fn text(raw: &[u8]) -> String {
-    String::from_utf8_lossy(raw).into_owned()
+/// The error of an answer that has one in spite of its status.
+pub(super) fn in_a_200(dialect: Dialect, data: &[u8]) -> ApiError {
+    decode_error(dialect, StatusCode::OK, &HeaderMap::new(), data)
 }
 
-fn finish_reason(dialect: Dialect, raw: &[u8]) -> FinishReason {
-    let reason = String::from_utf8_lossy(raw);
-    match dialect {
-        Dialect::OpenAi => openai::wire::finish_reason(&reason),
-        Dialect::Anthropic => anthropic::wire::finish_reason(&reason),
-    }
+/// The fault of a frame that is an error.
+pub(super) fn upstream_fault(dialect: Dialect, data: &[u8]) -> StreamFault {
+    StreamFault::Upstream(in_a_200(dialect, data))
+}
+
+/// Text of an answer, as far as it is text.
+pub(super) fn lossy(raw: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(raw)
+}
+
+pub(super) fn text(raw: &[u8]) -> String {
+    lossy(raw).into_owned()
 }
 
 /// Whether a frame goes on to the client.
-enum Pass {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
     Forward,
     Strip,
 }
 
-/// Forwards a stream untouched, except for the usage chunk that the client did not ask for.
-pub struct PassthroughStream {
+/// What passing through sees in the frames of one dialect. Each dialect's folder has its own.
+pub(super) trait Observer: Send {
+    /// Looks at a frame that has data, and notes what it says.
+    ///
+    /// # Errors
+    /// [`StreamFault`] if it is an error; it is not forwarded.
+    fn observe(&mut self, frame: &Frame<'_>, progress: &mut Progress) -> Result<Pass, StreamFault>;
+
+    /// The upstream ended: whether the stream is complete, for streams without a terminator.
+    fn is_complete(&self) -> bool {
+        false
+    }
+
+    /// An error that ends the stream.
+    fn fail(&mut self, error: &ApiError) -> Bytes;
+}
+
+/// Begins a stream of a dialect. `strip_usage`: leave out OpenAI's chunk that carries nothing but
+/// usage, for which the client did not ask.
+pub(super) fn stream(
     dialect: Dialect,
     strip_usage: bool,
+    quirks: Quirks,
+    form: StreamForm,
+) -> Box<dyn StreamTranslator> {
+    match dialect {
+        // Nothing that callers of the last two dialects may ask for is streamed.
+        Dialect::OpenAi | Dialect::Mistral | Dialect::Cohere | Dialect::Ollama => {
+            let observer = openai::Observer::new(strip_usage, quirks);
+            Box::new(PassthroughStream::new(observer, form))
+        }
+        Dialect::Anthropic => {
+            Box::new(PassthroughStream::new(anthropic::Observer::default(), form))
+        }
+        Dialect::Gemini => Box::new(PassthroughStream::new(gemini::Observer::default(), form)),
+        Dialect::Responses => {
+            Box::new(PassthroughStream::new(responses::Observer::default(), form))
+        }
+        // No caller speaks it.
+        Dialect::Bedrock => Box::new(OpaqueStream::new(dialect)),
+    }
+}
+
+/// Forwards a stream untouched, frame by frame.
+struct PassthroughStream<O> {
+    observer: O,
+    /// The caller wants the data as an array, not as events.
+    array: Option<ArrayWriter>,
     frames: FrameScanner,
     ends: Vec<usize>,
-    cumulative: anthropic::wire::WireUsage,
     progress: Progress,
 }
 
-impl PassthroughStream {
-    /// `strip_usage`: leave out OpenAI's chunk that carries nothing but usage.
-    pub fn new(dialect: Dialect, strip_usage: bool) -> Self {
+impl<O: Observer> PassthroughStream<O> {
+    fn new(observer: O, form: StreamForm) -> Self {
         Self {
-            dialect,
-            strip_usage,
+            observer,
+            array: (form == StreamForm::JsonArray).then(ArrayWriter::default),
             frames: FrameScanner::default(),
             ends: Vec::new(),
-            cumulative: anthropic::wire::WireUsage::default(),
             progress: Progress::default(),
         }
     }
 
-    fn observe(&mut self, raw: &[u8]) -> Result<Pass, StreamFault> {
+    /// Notes what a frame says.
+    fn observe(&mut self, frame: &Frame<'_>) -> Result<Pass, StreamFault> {
         self.progress.frames = self.progress.frames.saturating_add(1);
-        let frame = Frame::parse(raw);
         if frame.data.is_empty() {
             return Ok(Pass::Forward);
         }
-        match self.dialect {
-            Dialect::OpenAi => self.observe_openai(&frame.data),
-            Dialect::Anthropic => self.observe_anthropic(&frame),
-        }
-    }
-
-    fn observe_openai(&mut self, data: &[u8]) -> Result<Pass, StreamFault> {
-        if data.trim_ascii() == b"[DONE]" {
-            self.progress.terminated = true;
-            return Ok(Pass::Forward);
-        }
-        let found = scan(data);
-        if found.error {
-            return Err(upstream_fault(self.dialect, data));
-        }
-        self.add_content(found.content_bytes);
-        if self.progress.model.is_none() {
-            self.progress.model = found.model.filter(|model| !model.is_empty()).map(text);
-        }
-        if let Some(reason) = found.finish_reason {
-            self.progress.finish_reason = Some(finish_reason(self.dialect, reason));
-        }
-        if found.usage
-            && let Some(usage) = openai::wire::usage_of(data)
-        {
-            self.progress.usage = Some(usage);
-        }
-        let strip = found.usage && found.no_choices && self.strip_usage;
-        Ok(if strip { Pass::Strip } else { Pass::Forward })
-    }
-
-    fn observe_anthropic(&mut self, frame: &Frame<'_>) -> Result<Pass, StreamFault> {
-        let found = scan(&frame.data);
-        let kind = found.kind.unwrap_or(frame.event);
-        match kind {
-            b"error" => return Err(upstream_fault(self.dialect, &frame.data)),
-            b"message_stop" => self.progress.terminated = true,
-            b"message_start" | b"message_delta" => {
-                let report = anthropic::wire::usage_report(&frame.data);
-                if let Some(usage) = report.usage {
-                    self.cumulative.merge(&usage);
-                    self.progress.usage = self.cumulative.canonical();
-                }
-                if self.progress.model.is_none() {
-                    self.progress.model = report.model;
-                }
-                if let Some(reason) = found.finish_reason {
-                    self.progress.finish_reason = Some(finish_reason(self.dialect, reason));
-                }
-            }
-            b"content_block_start" | b"content_block_delta" => {
-                self.add_content(found.content_bytes);
-            }
-            _ => {}
-        }
-        Ok(Pass::Forward)
-    }
-
-    fn add_content(&mut self, bytes: u64) {
-        self.progress.content |= bytes > 0;
-        self.progress.output_bytes = self.progress.output_bytes.saturating_add(bytes);
+        self.observer.observe(frame, &mut self.progress)
     }
 
     /// Observes the frames of a run and forwards them in as few pieces as possible.
@@ -157,8 +158,12 @@ impl PassthroughStream {
     ) -> Result<(), StreamFault> {
         let (mut kept_from, mut start) = (0, 0);
         for &end in ends {
-            let pass = self.observe(run.get(start..end).unwrap_or_default());
-            if !matches!(pass, Ok(Pass::Forward)) {
+            let frame = Frame::parse(run.get(start..end).unwrap_or_default());
+            let pass = self.observe(&frame);
+            if let (Some(array), Ok(Pass::Forward)) = (&mut self.array, &pass) {
+                element(array, &frame, out);
+                kept_from = end;
+            } else if !matches!(pass, Ok(Pass::Forward)) {
                 forward_slice(run, kept_from..start, out);
                 kept_from = end;
             }
@@ -170,8 +175,12 @@ impl PassthroughStream {
     }
 }
 
-fn upstream_fault(dialect: Dialect, data: &[u8]) -> StreamFault {
-    StreamFault::Upstream(decode_error(dialect, StatusCode::OK, data))
+/// The data of a frame as an element of an array; a comment is none.
+fn element(array: &mut ArrayWriter, frame: &Frame<'_>, out: &mut Vec<Bytes>) {
+    if !frame.data.is_empty() {
+        out.push(Bytes::from_static(array.separator()));
+        out.push(Bytes::copy_from_slice(&frame.data));
+    }
 }
 
 fn forward_slice(run: &Bytes, range: std::ops::Range<usize>, out: &mut Vec<Bytes>) {
@@ -180,7 +189,7 @@ fn forward_slice(run: &Bytes, range: std::ops::Range<usize>, out: &mut Vec<Bytes
     }
 }
 
-impl StreamTranslator for PassthroughStream {
+impl<O: Observer> StreamTranslator for PassthroughStream<O> {
     fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
         let mut ends = std::mem::take(&mut self.ends);
         let run = self.frames.push(chunk, &mut ends)?;
@@ -192,19 +201,36 @@ impl StreamTranslator for PassthroughStream {
     fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
         let rest = self.frames.finish();
         let before = self.progress.terminated;
-        if !rest.trim_ascii().is_empty() {
-            self.observe(&rest)?;
-        }
+        let last = Frame::parse(&rest);
+        let blank = rest.trim_ascii().is_empty();
+        let pass = if blank { Pass::Strip } else { self.observe(&last)? };
+        self.progress.terminated |= self.observer.is_complete();
         if !self.progress.terminated {
             return Err(StreamFault::Truncated);
         }
-        if !before {
+        if let Some(array) = &mut self.array {
+            if pass == Pass::Forward {
+                element(array, &last, out);
+            }
+            out.push(Bytes::from_static(array.end()));
+        } else if !before && !blank {
             // The terminator came without its blank line; without one a client would ignore it.
             out.push(Bytes::from([rest.trim_ascii_end(), b"\n\n"].concat()));
         } else if !rest.is_empty() {
             out.push(rest);
         }
         Ok(())
+    }
+
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<Bytes>) {
+        let event = self.observer.fail(error);
+        match &mut self.array {
+            None => out.push(event),
+            Some(array) => {
+                element(array, &Frame::parse(&event), out);
+                out.push(Bytes::from_static(array.end()));
+            }
+        }
     }
 
     fn progress(&self) -> &Progress {

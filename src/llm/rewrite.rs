@@ -7,17 +7,22 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::endpoint::Endpoint;
 use super::error::RequestError;
 use super::members::{Member, Members};
-use super::peek::{Bounds, Peek};
+use super::names::Names;
+use super::peek::{ModelPlace, Peek};
+use super::usage::ServiceTier;
+use meaning::{Fitted, apply_inside, is_same, sent_inside};
+
+mod meaning;
 
 /// Members that the gateway itself depends on; `parameters` cannot touch them.
 const RESERVED: [&str; 2] = ["model", "stream"];
-/// Two names of one parameter: a request may carry only one of them.
-const MAX_TOKENS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 
 /// `AIRoute.spec.rules[].targets[].parameters`: top-level members of the request body, named as in
-/// the dialect of the caller. `model` and `stream` are left alone.
+/// the dialect of the caller; those that most dialects have under one name or another may be named as
+/// in any. `model` and `stream` are left alone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parameters {
     /// Written whatever the client sent.
@@ -35,39 +40,71 @@ impl Parameters {
     }
 
     /// The bound on generated tokens that is sent, as [`Peek::max_output_tokens`]; `None` if none is.
-    pub fn max_output_tokens(&self, peek: &Peek) -> Option<u64> {
-        let Bounds { max_completion_tokens, max_tokens, n: _ } = peek.bounds;
-        self.sent(&MAX_TOKENS, [max_completion_tokens, max_tokens])
+    pub fn max_output_tokens(&self, endpoint: Endpoint, peek: &Peek) -> Option<u64> {
+        let names = endpoint.facts().names;
+        Fitted::new(self, endpoint).sent(names, names.max_tokens, &peek.bounds.max_tokens)
     }
 
     /// The number of answers that is sent, at least 1.
-    pub fn choices(&self, peek: &Peek) -> u64 {
-        self.sent(&["n"], [peek.bounds.n]).unwrap_or(1).max(1)
+    pub fn choices(&self, endpoint: Endpoint, peek: &Peek) -> u64 {
+        let names = endpoint.facts().names;
+        let choices = Fitted::new(self, endpoint).sent(names, names.choices, &peek.bounds.choices);
+        peek.bounds.answers(&[choices])
+    }
+
+    /// The tier that is asked for in what is sent.
+    pub fn service_tier(&self, peek: &Peek) -> ServiceTier {
+        const NAME: &str = "service_tier";
+        let tier = |value: &Value| value.as_str().map(ServiceTier::from_word).unwrap_or_default();
+        match (self.set.get(NAME), self.default.get(NAME)) {
+            (Some(set), _) => tier(set),
+            // A default also stands in for `auto`, which is read as the usual tier: the dearer counts.
+            (None, Some(default)) if peek.service_tier == ServiceTier::Standard => tier(default),
+            _ if self.remove.iter().any(|removed| removed == NAME) => ServiceTier::Standard,
+            _ => peek.service_tier,
+        }
     }
 
     /// What becomes of a number that has these names, of which `given` is what the client wrote for
-    /// each. Must mirror [`apply_parameters`].
-    fn sent<const N: usize>(&self, names: &[&str; N], given: [Option<u64>; N]) -> Option<u64> {
-        let is_named = |name: &str| names.contains(&name);
+    /// each, before what is changed inside the object. Must mirror [`apply_parameters`].
+    fn sent_on_top(&self, table: &Names, names: &[&str], given: &[Option<u64>]) -> Option<u64> {
+        // The members of the request that it may stand in, and how it is found in one.
+        let inside = !table.inside.is_empty();
+        let members = if inside { table.inside } else { names };
+        let number = |value: &Value| match inside {
+            true => names.iter().filter_map(|name| value.get(name)?.as_u64()).max(),
+            false => value.as_u64(),
+        };
+        let is_named = |name: &str| members.contains(&name);
         if let Some((_, set)) = self.set.iter().rfind(|(name, _)| is_named(name)) {
-            return set.as_u64();
+            return number(set);
         }
         let removed = |name: &str| self.remove.iter().any(|removed| removed == name);
-        let kept = names.iter().zip(given).filter(|(name, _)| !removed(name));
+        let kept = names.iter().zip(given).filter(|(name, _)| match inside {
+            true => !table.inside.iter().any(|name| removed(name)),
+            false => !removed(name),
+        });
         let default = || {
             let mut defaults = self.default.iter().filter(|(name, _)| is_named(name));
-            defaults.find(|(_, value)| !value.is_null())?.1.as_u64()
+            number(defaults.find(|(_, value)| !value.is_null())?.1)
         };
-        kept.filter_map(|(_, value)| value).max().or_else(default)
+        kept.filter_map(|(_, value)| *value).max().or_else(default)
     }
 
     /// Whether the client's member `name` stays.
-    fn keeps(&self, name: &str) -> bool {
+    fn keeps(&self, table: &Names, name: &str) -> bool {
         if RESERVED.contains(&name) {
             return true;
         }
-        !self.set.keys().any(|set| same_parameter(set, name))
+        !self.set.keys().any(|set| is_same(table, set, name))
             && !self.remove.iter().any(|removed| removed == name)
+    }
+}
+
+impl Fitted<'_> {
+    /// What becomes of a number that has these names.
+    fn sent(&self, table: &Names, names: &[&str], given: &[Option<u64>]) -> Option<u64> {
+        sent_inside(&self.inside, names, self.top.sent_on_top(table, names, given))
     }
 }
 
@@ -78,48 +115,59 @@ pub struct Rewrite<'a> {
     pub model: &'a str,
     /// The target's parameters.
     pub parameters: Option<&'a Parameters>,
-    /// The bound on generated tokens for a dialect that requires one: the catalogue's
-    /// `maxOutputTokens`. `None`: 4096.
+    /// The bound on generated tokens for a dialect that requires one: what is known of the model.
+    /// `None`: 4096.
     pub default_max_tokens: Option<u64>,
-}
-
-fn same_parameter(a: &str, b: &str) -> bool {
-    a == b || (MAX_TOKENS.contains(&a) && MAX_TOKENS.contains(&b))
 }
 
 /// Applies `parameters` to a body; `None` if there is nothing to apply.
 pub(crate) fn apply_parameters(
+    endpoint: Endpoint,
     body: &[u8],
     parameters: Option<&Parameters>,
 ) -> Result<Option<Bytes>, RequestError> {
     let Some(parameters) = parameters.filter(|parameters| !parameters.is_empty()) else {
         return Ok(None);
     };
+    let fitted = Fitted::new(parameters, endpoint);
+    let parameters = &*fitted.top;
+    let names = endpoint.facts().names;
     let Members(members) = Members::parse(body)?;
     let mut kept: Vec<(Cow<'_, str>, Cow<'_, str>)> = members
         .into_iter()
-        .filter(|member| parameters.keeps(&member.name))
+        .filter(|member| parameters.keeps(names, &member.name))
         .map(|Member { name, value }| (name, Cow::Borrowed(value.get())))
         .collect();
     for (name, value) in &parameters.default {
         let given = |(kept, value): &(Cow<'_, str>, Cow<'_, str>)| {
-            same_parameter(kept, name) && value != "null"
+            is_same(names, kept, name) && value != "null"
         };
         if !RESERVED.contains(&name.as_str()) && !kept.iter().any(given) {
-            kept.retain(|(kept, _)| !same_parameter(kept, name));
+            kept.retain(|(kept, _)| !is_same(names, kept, name));
             kept.push((Cow::Borrowed(name), Cow::Owned(value.to_string())));
         }
     }
     for (name, value) in &parameters.set {
         if !RESERVED.contains(&name.as_str()) {
-            kept.retain(|(kept, _)| !same_parameter(kept, name));
+            kept.retain(|(kept, _)| !is_same(names, kept, name));
             kept.push((Cow::Borrowed(name), Cow::Owned(value.to_string())));
+        }
+    }
+    let inside = names.inside;
+    let at = kept.iter().position(|(name, _)| inside.contains(&name.as_ref()));
+    let object = at.and_then(|at| kept.get_mut(at));
+    let text = object.as_ref().map(|(_, value)| &**value);
+    if let (Some(changed), Some(name)) = (apply_inside(text, &fitted.inside), inside.first()) {
+        match object {
+            Some((_, value)) => *value = Cow::Owned(changed),
+            None => kept.push((Cow::Borrowed(*name), Cow::Owned(changed))),
         }
     }
     Ok(Some(write_members(body.len(), &kept)))
 }
 
-fn write_members(size_hint: usize, members: &[(Cow<'_, str>, Cow<'_, str>)]) -> Bytes {
+/// A JSON object of these members, whose values are JSON already.
+pub(super) fn write_members(size_hint: usize, members: &[(Cow<'_, str>, Cow<'_, str>)]) -> Bytes {
     let mut body = String::with_capacity(size_hint + 256);
     body.push('{');
     for (at, (name, value)) in members.iter().enumerate() {
@@ -142,14 +190,21 @@ fn json_string(text: &str) -> String {
 /// other bytes stay. Copies nothing when nothing changes.
 pub(crate) fn splice(body: &Bytes, peek: &Peek, model: &str, want_usage: bool) -> Bytes {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-    if peek.model != model {
-        edits.push((peek.model_span.clone(), json_string(model)));
+    match &peek.model_place {
+        ModelPlace::Body(span) if peek.model != model => {
+            edits.push((span.clone(), json_string(model)));
+        }
+        ModelPlace::Nowhere => {
+            let member = insertion(body, peek, &format!("\"model\":{}", json_string(model)));
+            edits.push((peek.insert_at..peek.insert_at, member));
+        }
+        ModelPlace::Body(_) | ModelPlace::Path => {}
     }
     if want_usage && !peek.include_usage {
         edits.push(match &peek.stream_options_span {
             Some(span) => (span.clone(), with_usage(body.get(span.clone()).unwrap_or_default())),
             None => {
-                let member = r#""stream_options":{"include_usage":true},"#.to_owned();
+                let member = insertion(body, peek, r#""stream_options":{"include_usage":true}"#);
                 (peek.insert_at..peek.insert_at, member)
             }
         });
@@ -167,6 +222,13 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, model: &str, want_usage: bool) -
     }
     spliced.extend_from_slice(body.get(at..).unwrap_or_default());
     Bytes::from(spliced)
+}
+
+/// A member as it is put before all others, of which there may be none.
+fn insertion(body: &[u8], peek: &Peek, member: &str) -> String {
+    let next = body.get(peek.insert_at..).unwrap_or_default().trim_ascii_start();
+    let comma = if next.starts_with(b"}") { "" } else { "," };
+    format!("{member}{comma}")
 }
 
 /// The client's `stream_options` with `include_usage` switched on.

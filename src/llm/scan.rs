@@ -10,16 +10,19 @@ pub struct Scan<'a> {
     pub content_bytes: u64,
     /// A top-level `error` that says something: an object, or a text that is not empty.
     pub error: bool,
-    /// A `usage` object, on top or in `x_groq`.
+    /// A `usage` (Gemini: `usageMetadata`) object, on top or in `x_groq`.
     pub usage: bool,
     /// `choices` is an empty list.
     pub no_choices: bool,
     /// The top-level `type`.
     pub kind: Option<&'a [u8]>,
-    /// The top-level `model`.
+    /// The top-level `model` (Gemini: `modelVersion`).
     pub model: Option<&'a [u8]>,
-    /// The last `finish_reason` or `stop_reason` that is a text.
+    /// The last `finish_reason` or `stop_reason` (Gemini: `finishReason`, `blockReason`) that is a
+    /// text.
     pub finish_reason: Option<&'a [u8]>,
+    /// The top-level `status`, by which an answer of Responses says how it ended.
+    pub status: Option<&'a [u8]>,
     /// Every bracket and string is closed, and nothing but white space follows.
     pub complete: bool,
 }
@@ -74,17 +77,19 @@ impl<'a> Scan<'a> {
         let first = json.get(value).copied().unwrap_or_default();
         match name {
             b"content" | b"text" | b"arguments" | b"partial_json" | b"thinking" | b"refusal"
-            | b"reasoning_content" | b"reasoning" | b"name" | b"input" => {
+            | b"reasoning_content" | b"reasoning" | b"name" | b"input" | b"args" | b"delta" => {
                 return self.content(name, json, value, first);
             }
-            b"finish_reason" | b"stop_reason" if first == b'"' => {
+            b"finish_reason" | b"stop_reason" | b"finishReason" | b"blockReason"
+                if first == b'"' =>
+            {
                 let (text, end) = string_at(json, value);
                 if !text.is_empty() {
                     self.finish_reason = Some(text);
                 }
                 return end;
             }
-            b"usage" if depth == 1 => self.usage = first == b'{',
+            b"usage" | b"usageMetadata" if depth == 1 => self.usage = first == b'{',
             b"x_groq" if depth == 1 => self.usage |= first == b'{',
             b"error" if depth == 1 => {
                 self.error = first == b'{' || (first == b'"' && json.get(value + 1) != Some(&b'"'));
@@ -93,9 +98,13 @@ impl<'a> Scan<'a> {
                 self.no_choices =
                     first == b'[' && json.get(skip_space(json, value + 1)) == Some(&b']');
             }
-            b"type" | b"model" if depth == 1 && first == b'"' => {
+            b"type" | b"model" | b"status" | b"modelVersion" if depth == 1 && first == b'"' => {
                 let (text, end) = string_at(json, value);
-                let slot = if name == b"type" { &mut self.kind } else { &mut self.model };
+                let slot = match name {
+                    b"type" => &mut self.kind,
+                    b"status" => &mut self.status,
+                    _ => &mut self.model,
+                };
                 *slot = Some(text);
                 return end;
             }
@@ -112,7 +121,7 @@ impl<'a> Scan<'a> {
                 return end;
             }
             // Tool arguments as an object count as a whole; names inside them mean nothing.
-            (b'{', b"input" | b"arguments") => end_of_object(json, value),
+            (b'{', b"input" | b"arguments" | b"args") => end_of_object(json, value),
             _ => return value,
         };
         // An empty object is how Anthropic opens a tool call, not content yet.

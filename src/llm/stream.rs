@@ -28,6 +28,64 @@ pub struct Progress {
     pub model: Option<String>,
 }
 
+impl Progress {
+    /// Notes bytes of content.
+    pub(super) fn add_content(&mut self, bytes: u64) {
+        self.content |= bytes > 0;
+        self.output_bytes = self.output_bytes.saturating_add(bytes);
+    }
+}
+
+/// How a stream is written for the caller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamForm {
+    /// Server-sent events.
+    #[default]
+    Sse,
+    /// The elements of one JSON array, sent in pieces (Gemini without `alt=sse`).
+    JsonArray,
+}
+
+impl StreamForm {
+    /// The media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Sse => "text/event-stream; charset=utf-8",
+            Self::JsonArray => "application/json; charset=utf-8",
+        }
+    }
+
+    /// What may be sent between two frames to show that the connection lives: an SSE comment, white
+    /// space in JSON.
+    pub fn filler(self) -> &'static [u8] {
+        match self {
+            Self::Sse => b": keep-alive\n\n",
+            Self::JsonArray => b"\n",
+        }
+    }
+}
+
+/// Writes the elements of a JSON array that is sent in pieces, in Gemini's own layout.
+#[derive(Debug, Default)]
+pub struct ArrayWriter {
+    open: bool,
+}
+
+impl ArrayWriter {
+    /// What stands before the next element.
+    pub fn separator(&mut self) -> &'static [u8] {
+        match std::mem::replace(&mut self.open, true) {
+            true => b",\r\n",
+            false => b"[",
+        }
+    }
+
+    /// What ends the array, also one that has no element.
+    pub fn end(&self) -> &'static [u8] {
+        if self.open { b"\n]" } else { b"[]" }
+    }
+}
+
 /// Why a stream cannot be continued.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum StreamFault {
@@ -63,6 +121,10 @@ pub trait StreamTranslator: Send {
     /// [`StreamFault::Truncated`] if its terminator was not seen; the faults of `push` for a last
     /// event that had no blank line after it.
     fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), StreamFault>;
+
+    /// Appends what tells the caller that the stream breaks off here: one error in its dialect, and no
+    /// terminator. Nothing may be pushed after it.
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<Bytes>);
 
     /// What has been seen so far.
     fn progress(&self) -> &Progress;

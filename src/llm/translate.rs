@@ -1,27 +1,37 @@
 //! The entry for the proxy: one [`Translator`] for a pair of downstream endpoint and upstream
 //! dialect. It chooses between passing bytes through and crossing dialects; it does neither itself.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::chat::FinishReason;
+use super::codec::{Dropped, codec};
 use super::crossing::{self, CrossingStream};
+use super::embeddings::EmbeddingCrossing;
+use super::endpoint::{Endpoint, Work};
 use super::error::{ApiError, RequestError};
-use super::passthrough::{self, PassthroughStream};
-use super::peek::{Peek, peek};
+use super::framing::Framing;
+use super::opaque::OpaqueStream;
+use super::passthrough;
+use super::peek::Peek;
+use super::quirks::Quirks;
+use super::rerank;
 use super::rewrite::{Rewrite, apply_parameters, splice};
-use super::stream::StreamTranslator;
+use super::stream::{StreamForm, StreamTranslator};
+use super::tokens::count_request;
 use super::usage::Usage;
-use super::{Dialect, Endpoint};
+use super::{Dialect, bedrock, gemini};
 
-/// The upstream dialect has no counterpart for the endpoint.
+/// The provider has no counterpart for the endpoint.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
-#[error("a provider that speaks {upstream:?} has no counterpart for {}", .endpoint.path())]
+#[error("a provider that speaks {spoken:?} has no counterpart for {}", .endpoint.path())]
 pub struct Unsupported {
     /// What the caller asked for.
     pub endpoint: Endpoint,
     /// What the provider speaks.
-    pub upstream: Dialect,
+    pub spoken: &'static [Dialect],
 }
 
 /// A request as it is sent upstream.
@@ -45,6 +55,12 @@ pub struct ResponseContext {
     pub model: String,
     /// The request's id; used in the answer's id when the provider gives none.
     pub request_id: String,
+    /// How a stream is written.
+    pub form: StreamForm,
+    /// The caller's request, where its dialect repeats it in the answer; else empty.
+    pub request: Bytes,
+    /// Whether vectors are written in base64.
+    pub base64: bool,
 }
 
 /// A whole answer, translated and metered.
@@ -78,23 +94,68 @@ pub enum ResponseError {
 pub struct Translator {
     endpoint: Endpoint,
     upstream: Dialect,
+    quirks: Quirks,
 }
 
 impl Translator {
-    /// A translator for the pair.
+    /// A translator for an endpoint and what the provider speaks, its main dialect first: the
+    /// caller's own where it is spoken, so that bytes pass through; else chat crosses to the main
+    /// one.
     ///
     /// # Errors
-    /// [`Unsupported`] for embeddings of a provider that speaks Anthropic.
-    pub fn new(endpoint: Endpoint, upstream: Dialect) -> Result<Self, Unsupported> {
-        match (endpoint, upstream) {
-            (Endpoint::Embeddings, Dialect::Anthropic) => Err(Unsupported { endpoint, upstream }),
-            _ => Ok(Self { endpoint, upstream }),
-        }
+    /// [`Unsupported`] for what only exists in the caller's dialect.
+    pub fn new(endpoint: Endpoint, spoken: &'static [Dialect]) -> Result<Self, Unsupported> {
+        let own = endpoint.dialect();
+        let crossed = || match endpoint.work() {
+            Work::Chat | Work::Count => spoken.first(),
+            Work::Vectors => {
+                spoken.iter().find(|to| EmbeddingCrossing::new(endpoint, **to).is_some())
+            }
+            // Servers that follow OpenAI have it beside OpenAI's own endpoints.
+            Work::Order => spoken.iter().find(|to| **to == Dialect::OpenAi),
+            Work::Text | Work::Verdict | Work::Media => None,
+        };
+        let upstream = spoken.iter().find(|spoken| **spoken == own).or_else(crossed);
+        let upstream = *upstream.ok_or(Unsupported { endpoint, spoken })?;
+        Ok(Self { endpoint, upstream, quirks: Quirks::NONE })
+    }
+
+    /// The same for a provider that differs from its dialect.
+    pub fn with_quirks(self, quirks: Quirks) -> Self {
+        Self { quirks, ..self }
     }
 
     /// Whether both sides speak the same dialect, so that bytes pass through.
     pub fn is_passthrough(&self) -> bool {
-        self.endpoint.dialect() == self.upstream
+        self.endpoint.dialect() == self.upstream || self.endpoint.work() == Work::Order
+    }
+
+    fn embeddings(&self) -> Option<EmbeddingCrossing> {
+        EmbeddingCrossing::new(self.endpoint, self.upstream).filter(|_| !self.is_passthrough())
+    }
+
+    /// Whether the provider cannot answer, so that [`Self::count`] does.
+    pub fn is_local(&self) -> bool {
+        self.endpoint.work() == Work::Count && !self.is_passthrough()
+    }
+
+    /// Estimates how many tokens a request has. It takes time in proportion to the request, and on
+    /// the first call of a process more than that: no thread that serves connections may call it.
+    /// `model` is the provider's name of the model.
+    ///
+    /// # Errors
+    /// [`RequestError`] if the request cannot be read in the caller's dialect.
+    pub fn count(&self, body: &[u8], model: &str) -> Result<WholeResponse, RequestError> {
+        let codec = codec(self.endpoint.dialect());
+        let mut request = codec.decode_count(body)?;
+        model.clone_into(&mut request.model);
+        Ok(WholeResponse {
+            body: codec.encode_count(count_request(&request)).into(),
+            usage: None,
+            model: None,
+            finish_reason: None,
+            output_bytes: 0,
+        })
     }
 
     /// The dialect that the upstream speaks.
@@ -107,39 +168,97 @@ impl Translator {
         self.endpoint
     }
 
-    /// The path to join to the provider's base URL, which ends in `/v1`.
-    pub fn upstream_path(&self) -> &'static str {
-        match (self.endpoint, self.upstream) {
-            (Endpoint::Embeddings, _) => "/embeddings",
-            (_, Dialect::OpenAi) => "/chat/completions",
-            (_, Dialect::Anthropic) => "/messages",
+    /// The path to join to the provider's base URL, which ends in the API's version. It may have a
+    /// query. `model` is the provider's name of it.
+    pub fn upstream_path(&self, model: &str, stream: bool) -> Cow<'static, str> {
+        match (self.endpoint.work(), self.embeddings()) {
+            (Work::Chat, _) => codec(self.upstream).path(model, stream),
+            (_, Some(crossing)) => crossing.path(model),
+            _ if self.upstream == Dialect::Gemini => {
+                gemini::place::path(self.endpoint.upstream(), model).into()
+            }
+            _ => self.endpoint.upstream().into(),
         }
+    }
+
+    /// How the upstream's streams are cut.
+    pub fn framing(&self) -> Framing {
+        codec(self.upstream).framing()
     }
 
     /// Puts a request into the upstream's dialect. `peek` must be of this very `body`.
     ///
     /// # Errors
     /// [`RequestError`] if the request cannot be read in the caller's dialect. Passing through reads
-    /// no more than [`peek()`] did.
+    /// no more than [`peek()`](super::peek()) did.
     pub fn request(
         &self,
         body: &Bytes,
         peeked: &Peek,
         rewrite: &Rewrite<'_>,
     ) -> Result<UpstreamRequest, RequestError> {
-        let edited = apply_parameters(body, rewrite.parameters)?;
+        // A count takes none of the parameters of an answer.
+        let counts = self.endpoint.work() == Work::Count;
+        let mut edited =
+            apply_parameters(self.endpoint, body, rewrite.parameters.filter(|_| !counts))?;
+        if let Some(crossing) = self.embeddings() {
+            let crossed = crossing.request(edited.as_ref().unwrap_or(body), rewrite)?;
+            return match self.upstream {
+                // It names the provider's model already.
+                Dialect::Gemini => Ok(crossed),
+                _ => self.adapt(crossed, rewrite.model),
+            };
+        }
+        let mut dropped = Dropped::default();
+        if self.endpoint.work() == Work::Order && self.upstream == Dialect::Cohere {
+            let made = rerank::to_cohere(edited.as_ref().unwrap_or(body), &mut dropped)?;
+            edited = made.map(Bytes::from).or(edited);
+        }
         if !self.is_passthrough() {
             let body = edited.as_ref().unwrap_or(body);
-            return crossing::request(self.endpoint.dialect(), self.upstream, body, rewrite);
+            let wanted = crossing::Wanted { stream: peeked.stream, rewrite: *rewrite };
+            let own = self.endpoint.dialect();
+            let crossed = crossing::request(own, self.upstream, body, &wanted)?;
+            return self.adapt(crossed, rewrite.model);
         }
         let body = match edited {
             None => splice(body, peeked, rewrite.model, self.asks_for_usage(peeked)),
             Some(edited) => {
-                let peeked = peek(self.endpoint, &edited)?;
+                let peeked = peeked.again(self.endpoint, &edited)?;
                 splice(&edited, &peeked, rewrite.model, self.asks_for_usage(&peeked))
             }
         };
-        Ok(UpstreamRequest { body, dropped: Vec::new(), headers: &[] })
+        let passed = UpstreamRequest { body, dropped: dropped.into_names(), headers: &[] };
+        self.adapt(passed, rewrite.model)
+    }
+
+    /// Puts a request in the upstream's dialect into the provider's form of it.
+    fn adapt(
+        &self,
+        mut request: UpstreamRequest,
+        model: &str,
+    ) -> Result<UpstreamRequest, RequestError> {
+        match self.upstream {
+            Dialect::OpenAi => {
+                request.body = self.quirks.adapt(request.body, &mut request.dropped)?;
+            }
+            Dialect::Gemini if self.endpoint.work() != Work::Chat => {
+                if let Some(renamed) = gemini::place::rename(&request.body, model) {
+                    request.body = renamed.into();
+                }
+            }
+            _ => {}
+        }
+        Ok(request)
+    }
+
+    /// Adds the features that a caller asked for by Anthropic's header (`anthropic-beta`) to a request
+    /// for `model` that crossed to a dialect in which they have a place. What has none there is named
+    /// as dropped.
+    pub fn add_betas(&self, request: &mut UpstreamRequest, model: &str, header: &str) {
+        if self.endpoint.dialect() == Dialect::Anthropic && self.upstream == Dialect::Bedrock {
+            bedrock::add_betas(request, model, header);
+        }
     }
 
     /// Puts a whole answer into the caller's dialect.
@@ -151,8 +270,12 @@ impl Translator {
         body: &Bytes,
         context: &ResponseContext,
     ) -> Result<WholeResponse, ResponseError> {
-        if self.is_passthrough() {
-            passthrough::response(self.upstream, body)
+        if self.endpoint.work() == Work::Order {
+            rerank::response(self.upstream, body)
+        } else if let Some(crossing) = self.embeddings() {
+            crossing.response(body, context)
+        } else if self.is_passthrough() {
+            passthrough::response(self.upstream, self.quirks, body)
         } else {
             crossing::response(self.endpoint.dialect(), self.upstream, body, context)
         }
@@ -162,17 +285,23 @@ impl Translator {
     pub fn stream(&self, peek: &Peek, context: &ResponseContext) -> Box<dyn StreamTranslator> {
         if self.is_passthrough() {
             let strip_usage = self.asks_for_usage(peek) && !peek.include_usage;
-            Box::new(PassthroughStream::new(self.upstream, strip_usage))
+            passthrough::stream(self.upstream, strip_usage, self.quirks, context.form)
         } else {
             let downstream = self.endpoint.dialect();
             Box::new(CrossingStream::new(downstream, self.upstream, context, peek.include_usage))
         }
     }
 
+    /// A translator for one answer that is handed on unread ([`Work::Media`]).
+    pub fn opaque(&self) -> Box<dyn StreamTranslator> {
+        Box::new(OpaqueStream::new(self.upstream))
+    }
+
     /// OpenAI reports usage in a stream only when asked.
     fn asks_for_usage(&self, peek: &Peek) -> bool {
-        self.endpoint == Endpoint::ChatCompletions
+        matches!(self.endpoint, Endpoint::ChatCompletions | Endpoint::Completions)
             && self.upstream == Dialect::OpenAi
+            && !self.quirks.usage_unasked
             && peek.stream
     }
 }

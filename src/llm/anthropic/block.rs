@@ -1,7 +1,8 @@
 //! Content blocks of Messages: between wire and canonical form, both ways.
 
+use super::beside::{attach_signatures, decode_citations};
 use super::wire::{WireBlock, WireSource};
-use crate::llm::chat::{Content, Json, Part, Source};
+use crate::llm::chat::{Content, Json, Part, Signature, Signer, Source};
 use crate::llm::codec::{Dropped, safe_id};
 use crate::llm::error::RequestError;
 use crate::llm::one_or_many::OneOrMany;
@@ -10,7 +11,10 @@ use crate::llm::one_or_many::OneOrMany;
 const MAX_ID: usize = 128;
 
 /// The parts of a request's content. A block that only Anthropic can serve is refused.
-pub fn decode_content(content: OneOrMany<WireBlock>) -> Result<Vec<Part>, RequestError> {
+pub fn decode_content(
+    content: OneOrMany<WireBlock>,
+    dropped: &mut Dropped,
+) -> Result<Vec<Part>, RequestError> {
     match content {
         OneOrMany::One(text) if text.is_empty() => Ok(Vec::new()),
         OneOrMany::One(text) => Ok(vec![Content::Text(text).into()]),
@@ -18,27 +22,41 @@ pub fn decode_content(content: OneOrMany<WireBlock>) -> Result<Vec<Part>, Reques
             let message = "\"content\" must be a string or a list of blocks";
             Err(RequestError::field("messages", message))
         }
-        OneOrMany::Many(blocks) => blocks
-            .into_iter()
-            .map(|block| {
-                let kind = block.kind.clone();
-                decode_block(block)?.ok_or_else(|| {
-                    let message = format!(
-                        "content of type \"{kind}\" cannot be given to this model's provider"
-                    );
-                    RequestError::field("messages", message)
-                })
-            })
-            .collect(),
+        OneOrMany::Many(blocks) => {
+            let decode = |block| decode_known(block, dropped);
+            let parts = blocks.into_iter().map(decode).collect::<Result<Vec<Part>, _>>()?;
+            Ok(attach_signatures(parts))
+        }
     }
 }
 
+fn decode_known(block: WireBlock, dropped: &mut Dropped) -> Result<Part, RequestError> {
+    let kind = block.kind.clone();
+    decode_block(block, dropped)?.ok_or_else(|| {
+        let message =
+            format!("content of type \"{kind}\" cannot be given to this model's provider");
+        RequestError::field("messages", message)
+    })
+}
+
 /// The part that a block is; `None`: only Anthropic knows it.
-pub fn decode_block(block: WireBlock) -> Result<Option<Part>, RequestError> {
+pub fn decode_block(block: WireBlock, dropped: &mut Dropped) -> Result<Option<Part>, RequestError> {
+    let mut citations = Vec::new();
     let content = match block.kind.as_str() {
-        "text" => Content::Text(block.text.unwrap_or_default()),
+        "text" => {
+            citations = decode_citations(block.citations.as_ref());
+            Content::Text(block.text.unwrap_or_default())
+        }
         "image" => Content::Image { source: decode_source(block.source)?, detail: None },
-        "document" => Content::File { source: decode_source(block.source)?, name: block.title },
+        "document" => {
+            if block.context.is_some() {
+                dropped.add("document.context");
+            }
+            if block.citations.is_some_and(|citations| citations.text().contains("true")) {
+                dropped.add("document.citations");
+            }
+            Content::File { source: decode_source(block.source)?, name: block.title }
+        }
         "tool_use" => Content::ToolCall {
             id: block.id.unwrap_or_default(),
             name: block.name.unwrap_or_default(),
@@ -46,17 +64,23 @@ pub fn decode_block(block: WireBlock) -> Result<Option<Part>, RequestError> {
         },
         "tool_result" => Content::ToolResult {
             call_id: block.tool_use_id.unwrap_or_default(),
-            parts: block.content.map(decode_content).transpose()?.unwrap_or_default(),
+            parts: match block.content {
+                Some(content) => decode_content(content, dropped)?,
+                None => Vec::new(),
+            },
             is_error: block.is_error.unwrap_or(false),
         },
         "thinking" => Content::Thinking {
             text: block.thinking.unwrap_or_default(),
-            signature: block.signature.filter(|signature| !signature.is_empty()),
+            signature: block
+                .signature
+                .filter(|signature| !signature.is_empty())
+                .map(|signature| Signature::read(signature, Signer::Anthropic)),
         },
         "redacted_thinking" => Content::RedactedThinking(block.data.unwrap_or_default()),
         _ => return Ok(None),
     };
-    Ok(Some(Part { content, cache: block.cache_control }))
+    Ok(Some(Part { cache: block.cache_control, citations, ..Part::from(content) }))
 }
 
 fn decode_source(source: Option<WireSource>) -> Result<Source, RequestError> {
@@ -79,6 +103,13 @@ fn decode_source(source: Option<WireSource>) -> Result<Source, RequestError> {
 
 /// A part as a block; `None` if Anthropic would refuse it (empty text, thinking without signature).
 pub fn encode_part(part: &Part, dropped: &mut Dropped) -> Result<Option<WireBlock>, RequestError> {
+    if part.signature.is_some() {
+        dropped.add("thought_signature");
+    }
+    // They could only be given back to the provider that searched.
+    if !part.citations.is_empty() {
+        dropped.add("annotations");
+    }
     let mut block = match &part.content {
         Content::Text(text) | Content::Refusal(text) if text.is_empty() => return Ok(None),
         Content::Text(text) | Content::Refusal(text) => WireBlock::text(text),
@@ -105,20 +136,26 @@ pub fn encode_part(part: &Part, dropped: &mut Dropped) -> Result<Option<WireBloc
             is_error: is_error.then_some(true),
             ..WireBlock::of("tool_result")
         },
-        Content::Thinking { signature: None, .. } => {
-            dropped.add("reasoning_content");
-            return Ok(None);
+        Content::Thinking { text, signature } => {
+            // Without its signature, or with another model's, Anthropic refuses it.
+            let Some(signature) = signature.as_ref().and_then(|by| by.by(Signer::Anthropic)) else {
+                dropped.add("reasoning_content");
+                return Ok(None);
+            };
+            WireBlock {
+                thinking: Some(text.clone()),
+                signature: Some(signature.to_owned()),
+                ..WireBlock::of("thinking")
+            }
         }
-        Content::Thinking { text, signature } => WireBlock {
-            thinking: Some(text.clone()),
-            signature: signature.clone(),
-            ..WireBlock::of("thinking")
-        },
         Content::RedactedThinking(data) => {
             WireBlock { data: Some(data.clone()), ..WireBlock::of("redacted_thinking") }
         }
     };
-    block.cache_control.clone_from(&part.cache);
+    // Thoughts cannot be marked.
+    if !matches!(part.content, Content::Thinking { .. } | Content::RedactedThinking(_)) {
+        block.cache_control.clone_from(&part.cache);
+    }
     Ok(Some(block))
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::block::{decode_content, encode_part};
+use super::parameters::{self, decode_effort, decode_thinking};
 use super::wire::{
     WireBlock, WireChoice, WireFormat, WireMessage, WireMetadata, WireOutput, WireRequest, WireTool,
 };
@@ -39,12 +40,13 @@ fn decode_member(
         "messages" => {
             let wire: Vec<WireMessage> = member(name, value)?.unwrap_or_default();
             for (at, message) in wire.into_iter().enumerate() {
-                request.messages.push(decode_message(at, message)?);
+                request.messages.push(decode_message(at, message, dropped)?);
             }
         }
         "system" => {
-            request.system =
-                member(name, value)?.map(decode_content).transpose()?.unwrap_or_default();
+            if let Some(system) = member(name, value)? {
+                request.system = decode_content(system, dropped)?;
+            }
         }
         "tools" => request.tools = decode_tools(member(name, value)?.unwrap_or_default(), dropped),
         "tool_choice" => decode_choice(member(name, value)?.unwrap_or_default(), request, dropped),
@@ -61,9 +63,8 @@ fn decode_member(
             decode_output(member(name, value)?.unwrap_or_default(), request, dropped);
         }
         "thinking" => {
-            let thinking: Value = member(name, value)?.unwrap_or_default();
-            if thinking.get("type").and_then(Value::as_str) != Some("disabled") {
-                dropped.add(name);
+            if let Some(thinking) = member(name, value)? {
+                decode_thinking(thinking, request, dropped);
             }
         }
         "service_tier" if value.get() == "\"auto\"" => {}
@@ -73,7 +74,11 @@ fn decode_member(
     Ok(())
 }
 
-fn decode_message(at: usize, wire: WireMessage) -> Result<Message, RequestError> {
+fn decode_message(
+    at: usize,
+    wire: WireMessage,
+    dropped: &mut Dropped,
+) -> Result<Message, RequestError> {
     let role = match wire.role.as_str() {
         "user" => Role::User,
         "assistant" => Role::Assistant,
@@ -83,7 +88,7 @@ fn decode_message(at: usize, wire: WireMessage) -> Result<Message, RequestError>
             return Err(RequestError::field("messages", text));
         }
     };
-    Ok(Message { role, parts: decode_content(wire.content)? })
+    Ok(Message { role, parts: decode_content(wire.content, dropped)? })
 }
 
 fn decode_tools(wire: Vec<WireTool>, dropped: &mut Dropped) -> Vec<Tool> {
@@ -119,8 +124,8 @@ fn decode_choice(wire: WireChoice, request: &mut ChatRequest, dropped: &mut Drop
 }
 
 fn decode_output(wire: WireOutput, request: &mut ChatRequest, dropped: &mut Dropped) {
-    if wire.effort.is_some() {
-        dropped.add("output_config.effort");
+    if let Some(effort) = wire.effort {
+        decode_effort(&effort, request, dropped);
     }
     if let Some(schema) = wire.format.and_then(|format| format.schema) {
         let (name, strict) = (None, None);
@@ -146,6 +151,7 @@ pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, R
     }
     finish_messages(&mut messages);
     let (tools, tool_choice) = encode_tools(request, dropped);
+    let parameters = parameters::encode(request, dropped);
     let wire = WireRequest {
         model: &request.model,
         max_tokens: request.max_tokens.unwrap_or_default(),
@@ -153,12 +159,13 @@ pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, R
         messages: messages.into_iter().map(wire_message).collect(),
         tools,
         tool_choice,
-        temperature: request.temperature.map(|temperature| temperature.clamp(0.0, 1.0)),
-        top_p: request.top_p,
-        top_k: request.top_k,
+        temperature: parameters.temperature,
+        top_p: parameters.top_p,
+        top_k: parameters.top_k,
+        thinking: parameters.thinking,
         stop_sequences: encode_stop(&request.stop, dropped),
         metadata: request.user.clone().map(|user| WireMetadata { user_id: Some(user) }),
-        output_config: encode_format(request.response_format.as_ref()),
+        output_config: encode_output(request.response_format.as_ref(), parameters.effort),
         stream: request.stream.then_some(true),
     };
     serde_json::to_vec(&wire).map_err(|error| RequestError::syntax(&error))
@@ -280,7 +287,7 @@ fn encode_tool(tool: &Tool) -> WireTool {
 }
 
 /// The schema, which must say that it is of an object.
-fn object_schema(parameters: Option<&Json>) -> Json {
+pub fn object_schema(parameters: Option<&Json>) -> Json {
     let empty = || Json::parse(r#"{"type":"object","properties":{}}"#);
     let completed = match parameters {
         None => empty(),
@@ -316,14 +323,19 @@ fn encode_stop<'a>(stop: &'a [String], dropped: &mut Dropped) -> Vec<&'a str> {
     kept
 }
 
-fn encode_format(format: Option<&ResponseFormat>) -> Option<WireOutput> {
-    let Some(ResponseFormat::JsonSchema { schema, .. }) = format else { return None };
-    let format = WireFormat { kind: "json_schema".to_owned(), schema: Some(closed(schema)) };
-    Some(WireOutput { format: Some(format), effort: None })
+fn encode_output(format: Option<&ResponseFormat>, effort: Option<&str>) -> Option<WireOutput> {
+    let format = match format {
+        Some(ResponseFormat::JsonSchema { schema, .. }) => {
+            Some(WireFormat { kind: "json_schema".to_owned(), schema: Some(closed(schema)) })
+        }
+        _ => None,
+    };
+    let effort = effort.map(str::to_owned);
+    (format.is_some() || effort.is_some()).then_some(WireOutput { format, effort })
 }
 
 /// The schema with `additionalProperties: false` on every object; as written if it is there already.
-fn closed(schema: &Json) -> Json {
+pub fn closed(schema: &Json) -> Json {
     let Ok(mut value) = serde_json::from_str::<Value>(schema.text()) else { return schema.clone() };
     if !close_objects(&mut value) {
         return schema.clone();

@@ -2,10 +2,13 @@
 
 use serde_json::json;
 
+use super::beside::{attach_signatures, encode_citations, signature_after, signature_before};
 use super::block::{decode_block, object};
 use super::wire::{WireAnswer, WireBlock, WireUsage, finish_reason, finish_word};
-use crate::llm::chat::{ChatResponse, Content, FinishReason, Json, Part};
-use crate::llm::codec::safe_id;
+use crate::llm::chat::{
+    ChatResponse, Choice, Content, FinishReason, Json, Part, Signature, Signer,
+};
+use crate::llm::codec::{Dropped, safe_id};
 use crate::llm::translate::ResponseContext;
 
 /// Wire to canonical. Blocks of Anthropic's own tools are left out: no other dialect has them.
@@ -14,23 +17,30 @@ pub fn decode(body: &[u8]) -> Result<ChatResponse, String> {
     let content = answer.content.ok_or("it has no content")?;
     let mut parts = Vec::with_capacity(content.len());
     for block in content {
-        parts.extend(decode_block(block).map_err(|error| error.to_string())?);
+        let part = decode_block(block, &mut Dropped::default());
+        parts.extend(part.map_err(|error| error.to_string())?);
     }
+    let choice = Choice {
+        parts: attach_signatures(parts),
+        finish_reason: answer.stop_reason.as_deref().map(finish_reason),
+        stop_sequence: answer.stop_sequence,
+        logprobs: None,
+    };
     Ok(ChatResponse {
         id: answer.id,
         model: answer.model,
-        parts,
-        finish_reason: answer.stop_reason.as_deref().map(finish_reason),
-        stop_sequence: answer.stop_sequence,
+        choices: vec![choice],
         usage: answer.usage.and_then(|usage| usage.canonical()),
     })
 }
 
 /// Canonical to wire.
 pub fn encode(response: &ChatResponse, context: &ResponseContext) -> Vec<u8> {
-    let content: Vec<WireBlock> = response.parts.iter().filter_map(encode_part).collect();
-    let refused = response.parts.iter().any(|part| matches!(part.content, Content::Refusal(_)));
-    let reason = response.finish_reason.as_ref().unwrap_or(&FinishReason::Stop);
+    let empty = Choice::default();
+    let choice = response.first().unwrap_or(&empty);
+    let content = encode_parts(&choice.parts);
+    let refused = choice.parts.iter().any(|part| matches!(part.content, Content::Refusal(_)));
+    let reason = choice.finish_reason.as_ref().unwrap_or(&FinishReason::Stop);
     let reason = if refused { &FinishReason::ContentFilter } else { reason };
     let answer = json!({
         "id": answer_id(response.id.as_deref(), context),
@@ -38,11 +48,29 @@ pub fn encode(response: &ChatResponse, context: &ResponseContext) -> Vec<u8> {
         "role": "assistant",
         "model": response.model.as_deref().unwrap_or(&context.model),
         "content": content,
-        "stop_reason": finish_word(reason, response.stop_sequence.as_deref()),
-        "stop_sequence": response.stop_sequence,
+        "stop_reason": finish_word(reason, choice.stop_sequence.as_deref()),
+        "stop_sequence": choice.stop_sequence,
         "usage": WireUsage::from(response.usage.unwrap_or_default()),
     });
     answer.to_string().into_bytes()
+}
+
+fn encode_parts(parts: &[Part]) -> Vec<WireBlock> {
+    let mut blocks = Vec::with_capacity(parts.len());
+    let mut said = String::new();
+    for part in parts {
+        let is_call = matches!(part.content, Content::ToolCall { .. });
+        blocks.extend(part.signature.as_ref().filter(|_| is_call).map(signature_before));
+        if let Content::Text(text) = &part.content {
+            said.push_str(text);
+        }
+        if let Some(block) = encode_part(part) {
+            let citations = encode_citations(&part.citations, &said);
+            blocks.push(WireBlock { citations, ..block });
+        }
+        blocks.extend(part.signature.as_ref().filter(|_| !is_call).map(signature_after));
+    }
+    blocks
 }
 
 /// A part for a client: unlike in a request, thinking without signature is shown, and arguments that
@@ -53,7 +81,7 @@ fn encode_part(part: &Part) -> Option<WireBlock> {
         Content::Text(text) | Content::Refusal(text) => WireBlock::text(text),
         Content::Thinking { text, signature } => WireBlock {
             thinking: Some(text.clone()),
-            signature: Some(signature.clone().unwrap_or_default()),
+            signature: Some(tagged(signature.as_ref())),
             ..WireBlock::of("thinking")
         },
         Content::RedactedThinking(data) => {
@@ -67,6 +95,11 @@ fn encode_part(part: &Part) -> Option<WireBlock> {
         },
         Content::Image { .. } | Content::File { .. } | Content::ToolResult { .. } => return None,
     })
+}
+
+/// Clients expect the member even where there is no signature.
+fn tagged(signature: Option<&Signature>) -> String {
+    signature.map(|signature| signature.tagged(Signer::Anthropic)).unwrap_or_default()
 }
 
 fn invalid_arguments(arguments: &str) -> Json {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::llm::chat::{FinishReason, Json};
 use crate::llm::one_or_many::OneOrMany;
-use crate::llm::usage::{Usage, count};
+use crate::llm::usage::{ServiceTier, Usage, count};
 
 /// `usage` as reported: counts that are absent stay absent. `input_tokens` excludes the cache.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -20,6 +20,20 @@ pub struct WireUsage {
     output_tokens: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<OutputDetails>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache_creation: Option<CacheCreation>,
+    /// `standard`, `priority` or `batch`.
+    #[serde(default, skip_serializing)]
+    service_tier: Option<serde_json::Value>,
+}
+
+/// How long what was written to the cache is kept.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+struct CacheCreation {
+    #[serde(default, deserialize_with = "count")]
+    ephemeral_5m_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    ephemeral_1h_input_tokens: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -41,6 +55,8 @@ impl WireUsage {
         take(&mut self.cache_read_input_tokens, &later.cache_read_input_tokens);
         take(&mut self.output_tokens, &later.output_tokens);
         take(&mut self.output_tokens_details, &later.output_tokens_details);
+        take(&mut self.cache_creation, &later.cache_creation);
+        take(&mut self.service_tier, &later.service_tier);
     }
 
     /// The canonical counts; `None` if nothing was counted.
@@ -49,6 +65,8 @@ impl WireUsage {
         let cached_input = self.cache_read_input_tokens.unwrap_or(0);
         let cache_write = self.cache_creation_input_tokens.unwrap_or(0);
         let details = self.output_tokens_details.as_ref();
+        let tier = self.service_tier.as_ref().and_then(serde_json::Value::as_str);
+        let kept = self.cache_creation.as_ref().and_then(|kept| kept.ephemeral_1h_input_tokens);
         Some(Usage {
             input: self
                 .input_tokens
@@ -58,7 +76,10 @@ impl WireUsage {
             output: self.output_tokens.unwrap_or(0),
             cached_input,
             cache_write,
+            cache_write_1h: kept.unwrap_or(0).min(cache_write),
             reasoning: details.and_then(|details| details.thinking_tokens).unwrap_or(0),
+            service_tier: tier.map(ServiceTier::from_word).unwrap_or_default(),
+            ..Usage::default()
         })
     }
 }
@@ -73,6 +94,11 @@ impl From<Usage> for WireUsage {
             output_tokens: Some(usage.output),
             output_tokens_details: (usage.reasoning > 0)
                 .then_some(OutputDetails { thinking_tokens: Some(usage.reasoning) }),
+            cache_creation: (usage.cache_write_1h > 0).then(|| CacheCreation {
+                ephemeral_5m_input_tokens: Some(usage.cache_write - usage.cache_write_1h),
+                ephemeral_1h_input_tokens: Some(usage.cache_write_1h),
+            }),
+            service_tier: None,
         }
     }
 }
@@ -149,10 +175,16 @@ pub struct WireBlock {
     pub kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Of a text: a list; of a document: whether it may be cited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub citations: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<WireSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Of a document: what the model is told about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,8 +277,20 @@ pub struct WireChoice {
 pub struct WireOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<WireFormat>,
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub effort: Option<String>,
+}
+
+/// `thinking`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WireThinking {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display: Option<String>,
 }
 
 /// `output_config.format`.
@@ -288,6 +332,8 @@ pub struct WireRequest<'a> {
     pub stop_sequences: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<WireMetadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<WireThinking>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_config: Option<WireOutput>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::llm::chat::{
-    Content, FinishReason, Json, Message, Part, ResponseFormat, Role, Source, Tool, ToolChoice,
+    Choice, Content, Effort, FinishReason, Json, Message, Part, Reasoning, ResponseFormat, Role,
+    Signature, Signer, Source, Tool, ToolChoice,
 };
 use crate::llm::usage::Usage;
 
@@ -148,6 +149,49 @@ fn normal(mut request: ChatRequest) -> ChatRequest {
     request
 }
 
+/// What a dialect has no words for is left out beforehand: that it is named is tested elsewhere.
+fn expressible(dialect: Dialect, mut request: ChatRequest) -> ChatRequest {
+    if dialect == Dialect::Gemini {
+        // The path says whether to stream.
+        (request.user, request.parallel_tool_calls, request.stream) = (None, None, false);
+        if !request.tools.is_empty() {
+            request.response_format = None;
+        }
+        request.tools.iter_mut().for_each(|tool| tool.strict = None);
+    }
+    if dialect == Dialect::Responses {
+        request.stop.clear();
+        for tool in &mut request.tools {
+            // Absent means another thing there.
+            tool.strict.get_or_insert(false);
+        }
+    }
+    if dialect == Dialect::Bedrock {
+        "anthropic.claude-sonnet-4-5-20250929-v1:0".clone_into(&mut request.model);
+        // Claude takes one of the two, and the path says what streams.
+        request.top_p = request.top_p.filter(|_| request.temperature.is_none());
+        request.stream = false;
+        request.user = request.user.map(|user| safe_id(&user, 64));
+        for tool in &mut request.tools {
+            (tool.name, tool.strict) = (safe_id(&tool.name, 64), None);
+        }
+        if let Some(ToolChoice::Named(name)) = &mut request.tool_choice {
+            *name = safe_id(name, 64);
+        }
+        for part in request.messages.iter_mut().flat_map(|message| &mut message.parts) {
+            match &mut part.content {
+                Content::ToolCall { name, .. } => *name = safe_id(name, 64),
+                Content::Image { source, .. } => {
+                    let (media_type, data) = ("image/png".to_owned(), "AAAA".to_owned());
+                    *source = Source::Base64 { media_type, data };
+                }
+                _ => {}
+            }
+        }
+    }
+    request
+}
+
 /// A history without tools gets stubs from Anthropic's encoder; that is not a round trip.
 fn is_expressible(request: &ChatRequest) -> bool {
     let called = |part: &Part| matches!(part.content, Content::ToolCall { .. });
@@ -163,7 +207,8 @@ fn response() -> impl Strategy<Value = ChatResponse> {
         |(thinking, text, calls, (fresh, cached_input, cache_write, said, reasoning), cut)| {
             let mut parts: Vec<Part> = Vec::new();
             if let Some((text, signature)) = thinking {
-                parts.push(Content::Thinking { text, signature: Some(signature) }.into());
+                let signature = Some(Signature::new(Signer::Anthropic, signature));
+                parts.push(Content::Thinking { text, signature }.into());
             }
             parts.extend(text.map(|text| Part::from(Content::Text(text))));
             let finish_reason = match (calls.is_empty(), cut) {
@@ -172,20 +217,25 @@ fn response() -> impl Strategy<Value = ChatResponse> {
                 (true, false) => FinishReason::Stop,
             };
             for (at, (name, arguments)) in calls.into_iter().enumerate() {
-                parts.push(Content::ToolCall { id: format!("c_{at}"), name, arguments }.into());
+                let call = Content::ToolCall { id: format!("c_{at}"), name, arguments };
+                let signature = (at == 0 && cut).then(|| Signature::new(Signer::Gemini, "g"));
+                parts.push(Part { signature, ..call.into() });
             }
             ChatResponse {
                 id: Some("msg_1".to_owned()),
                 model: Some("m".to_owned()),
-                parts,
-                finish_reason: Some(finish_reason),
-                stop_sequence: None,
+                choices: vec![Choice {
+                    parts,
+                    finish_reason: Some(finish_reason),
+                    ..Choice::default()
+                }],
                 usage: Some(Usage {
                     input: fresh + cached_input + cache_write,
                     output: said + reasoning,
                     cached_input,
                     cache_write,
                     reasoning,
+                    ..Usage::default()
                 }),
             }
         },
@@ -195,18 +245,66 @@ fn response() -> impl Strategy<Value = ChatResponse> {
 proptest! {
     #[test]
     fn requests_survive_every_dialect(request in request().prop_filter("tools", is_expressible)) {
-        for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Gemini, Dialect::Responses, Dialect::Bedrock] {
+            let request = expressible(dialect, request.clone());
             let (codec, mut dropped) = (codec(dialect), Dropped::default());
             let wire = codec.encode_request(&request, &mut dropped).unwrap();
-            let again = codec.decode_request(&wire, &mut dropped).unwrap();
+            let mut again = codec.decode_request(&wire, &mut dropped).unwrap();
+            again.model.clone_from(&request.model);
             prop_assert_eq!(normal(again), normal(request.clone()), "{:?}", dialect);
             prop_assert_eq!(dropped, Dropped::default());
         }
     }
 
     #[test]
+    fn what_only_openai_can_ask_for_survives_it(
+        (choices, seed, logprobs) in (2..9_u32, any::<i64>(), prop::option::of(0..20_u32)),
+        (frequency, presence, effort) in (1..8_i8, -8..0_i8, 0..5_usize),
+    ) {
+        let effort = Effort::ALL.get(effort).copied();
+        let request = ChatRequest {
+            choices: Some(choices),
+            seed: Some(seed),
+            logprobs,
+            frequency_penalty: Some(f64::from(frequency) / 4.0),
+            presence_penalty: Some(f64::from(presence) / 4.0),
+            reasoning: Some(Reasoning { effort, ..Reasoning::default() }),
+            model: "gpt-5.1".to_owned(),
+            ..ChatRequest::default()
+        };
+        let (codec, mut dropped) = (codec(Dialect::OpenAi), Dropped::default());
+        let wire = codec.encode_request(&request, &mut dropped).unwrap();
+        let again = codec.decode_request(&wire, &mut dropped).unwrap();
+        let reasons = effort != Some(Effort::None);
+        prop_assert_eq!((again.choices, again.seed), (Some(choices), Some(seed)));
+        // Of the levels, `minimal` is not one of this model's.
+        if effort != Some(Effort::Minimal) {
+            prop_assert_eq!(again.reasoning, request.reasoning);
+        }
+        match reasons {
+            true => prop_assert!(dropped.into_names().contains(&"presence_penalty".to_owned())),
+            false => {
+                prop_assert_eq!(again.frequency_penalty, request.frequency_penalty);
+                prop_assert_eq!(again.presence_penalty, request.presence_penalty);
+                prop_assert_eq!(again.logprobs, logprobs);
+            }
+        }
+    }
+
+    #[test]
     fn answers_survive_every_dialect(response in response()) {
-        for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Gemini, Dialect::Responses, Dialect::Bedrock] {
+            let mut response = response.clone();
+            if let (Dialect::Gemini, Some(usage)) = (dialect, &mut response.usage) {
+                usage.cache_write = 0;
+            }
+            if let (Dialect::Bedrock, Some(usage)) = (dialect, &mut response.usage) {
+                usage.reasoning = 0;
+                (response.id, response.model) = (None, None);
+                let parts = response.choices.iter_mut().flat_map(|choice| &mut choice.parts);
+                // No caller speaks it, so nothing of Gemini's ever goes that way.
+                parts.for_each(|part| part.signature = None);
+            }
             let codec = codec(dialect);
             let wire = codec.encode_response(&response, &ResponseContext::default());
             let again = codec.decode_response(&wire).unwrap();
@@ -217,7 +315,9 @@ proptest! {
 }
 
 fn sorted(mut response: ChatResponse) -> ChatResponse {
-    for part in &mut response.parts {
+    // Some dialects prefix ids with what they name.
+    response.id = response.id.map(|id| id.trim_start_matches("resp_").to_owned());
+    for part in response.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
         if let Content::ToolCall { arguments, .. } = &mut part.content {
             let value: serde_json::Value = serde_json::from_str(arguments).unwrap();
             *arguments = value.to_string();

@@ -7,7 +7,6 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{ApiError, ErrorKind};
-use crate::llm::Dialect;
 
 /// The longest provider message that is passed on, in bytes.
 const MAX_MESSAGE: usize = 2048;
@@ -16,12 +15,11 @@ const MAX_CODE: usize = 64;
 /// Bodies above this are not parsed for a message.
 const MAX_BODY: usize = 1 << 20;
 
-/// Reads a provider's error answer.
+/// Reads an error of no dialect in particular.
 ///
 /// Understands `{"error": {...}}`, `{"error": "..."}`, flat `{"message"}` (vLLM, Mistral, Cohere),
-/// `{"detail"}` (FastAPI), plain text, HTML and nothing. A status that is not an error (an error
-/// object in a 200) is replaced by the one that the error's type stands for, else 502.
-pub fn decode_error(_upstream: Dialect, status: StatusCode, body: &[u8]) -> ApiError {
+/// `{"detail"}` (FastAPI), plain text, HTML and nothing.
+pub fn decode(status: StatusCode, body: &[u8]) -> ApiError {
     let parsed = (body.len() <= MAX_BODY).then(|| serde_json::from_slice::<Value>(body).ok());
     match parsed.flatten() {
         Some(value) => build(status, details(&value)),
@@ -116,5 +114,5 @@ fn build(status: StatusCode, details: Details) -> ApiError {
     let message = details.message.unwrap_or_else(|| {
         format!("the provider answered HTTP {} without a readable message", status.as_u16())
     });
-    ApiError { status, kind, code, message, param: details.param }
+    ApiError { param: details.param, ..ApiError::new(status, kind, code, message) }
 }

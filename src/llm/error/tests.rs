@@ -1,11 +1,12 @@
 //! Errors of every shape, in and out.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 
 fn decode(status: u16, body: &str) -> ApiError {
-    decode_error(Dialect::OpenAi, StatusCode::from_u16(status).unwrap(), body.as_bytes())
+    let status = StatusCode::from_u16(status).unwrap();
+    decode_error(Dialect::OpenAi, status, &HeaderMap::new(), body.as_bytes())
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Content parts of chat completions: between wire and canonical form, both ways.
 
+use super::beside::{decode_citations, decode_signature, encode_citation, encode_signature};
 use super::wire::{
     ImageUrl, ThinkingBlock, WireFile, WireFunction, WireMessage, WirePart, WireToolCall,
 };
-use crate::llm::chat::{Content, Json, Part, Source};
+use crate::llm::chat::{Citation, Content, Json, Part, Signature, Signer, Source};
 use crate::llm::codec::{Dropped, safe_id};
 use crate::llm::error::RequestError;
 use crate::llm::one_or_many::OneOrMany;
@@ -12,7 +13,7 @@ use crate::llm::one_or_many::OneOrMany;
 const MAX_ID: usize = 40;
 
 fn part(content: Content, cache: Option<Json>) -> Part {
-    Part { content, cache }
+    Part { cache, ..Part::from(content) }
 }
 
 /// The parts of a message's content.
@@ -100,22 +101,38 @@ pub fn decode_assistant(message: WireMessage, minted: &str) -> Result<Vec<Part>,
         parts.push(Content::Thinking { text, signature: None }.into());
     }
     parts.extend(decode_content(message.content)?);
+    let signature = decode_signature(message.extra_content.as_ref());
+    let citations = decode_citations(message.annotations.as_ref());
+    if signature.is_some() || !citations.is_empty() {
+        beside_text(&mut parts, signature, citations);
+    }
     if let Some(refusal) = message.refusal.filter(|text| !text.is_empty()) {
         parts.push(Content::Refusal(refusal).into());
     }
     for (at, call) in message.tool_calls.unwrap_or_default().into_iter().enumerate() {
         let arguments = call.function.arguments_text().unwrap_or_default();
         let id = call.id.filter(|id| !id.is_empty() && id != "null");
-        parts.push(
-            Content::ToolCall {
-                id: id.unwrap_or_else(|| format!("call_{minted}_{at}")),
-                name: call.function.name.unwrap_or_default(),
-                arguments: whole_arguments(arguments),
-            }
-            .into(),
-        );
+        let content = Content::ToolCall {
+            id: id.unwrap_or_else(|| format!("call_{minted}_{at}")),
+            name: call.function.name.unwrap_or_default(),
+            arguments: whole_arguments(arguments),
+        };
+        let signature = decode_signature(call.extra_content.as_ref());
+        parts.push(Part { signature, ..content.into() });
     }
     Ok(parts)
+}
+
+/// Gives what lies beside the content to the last text, or to an empty one where there is none.
+fn beside_text(parts: &mut Vec<Part>, signature: Option<Signature>, citations: Vec<Citation>) {
+    let is_text = |part: &&mut Part| matches!(part.content, Content::Text(_));
+    match parts.iter_mut().rev().find(is_text) {
+        Some(text) => (text.signature, text.citations) = (signature, citations),
+        None => {
+            let text = Part::from(Content::Text(String::new()));
+            parts.push(Part { signature, citations, ..text });
+        }
+    }
 }
 
 /// Empty and null arguments mean none.
@@ -128,7 +145,10 @@ fn decode_thinking(block: ThinkingBlock) -> Option<Part> {
         "redacted_thinking" => Content::RedactedThinking(block.data?),
         "thinking" => Content::Thinking {
             text: block.thinking.unwrap_or_default(),
-            signature: block.signature.filter(|signature| !signature.is_empty()),
+            signature: block
+                .signature
+                .filter(|signature| !signature.is_empty())
+                .map(|signature| Signature::read(signature, Signer::Anthropic)),
         },
         _ => return None,
     };
@@ -206,25 +226,61 @@ fn encode_file(source: &Source, name: Option<&str>) -> Result<WireFile, RequestE
     }
 }
 
-/// An assistant's parts as a message. `extensions`: write reasoning for a client; a provider would
-/// refuse it.
-pub fn encode_assistant(parts: &[Part], extensions: bool, dropped: &mut Dropped) -> WireMessage {
+/// Who reads a message: what one must have, another refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A client, which gets reasoning, citations and signatures too.
+    Client,
+    /// A provider of Google's models, which wants its signatures back.
+    Google,
+    /// Any other provider.
+    Provider,
+}
+
+impl Reader {
+    /// The provider of a model.
+    pub fn of_model(model: &str) -> Self {
+        if model.contains("gemini") { Self::Google } else { Self::Provider }
+    }
+
+    /// `extra_content` for a signature.
+    fn extra(self, signature: Option<&Signature>, dropped: &mut Dropped) -> Option<Json> {
+        let signature = signature?;
+        if self == Self::Client || (self == Self::Google && signature.by(Signer::Gemini).is_some())
+        {
+            return Json::parse(&encode_signature(signature).to_string());
+        }
+        dropped.add("thought_signature");
+        None
+    }
+}
+
+/// An assistant's parts as a message.
+pub fn encode_assistant(parts: &[Part], reader: Reader, dropped: &mut Dropped) -> WireMessage {
     let mut message = WireMessage { role: Some("assistant".to_owned()), ..WireMessage::default() };
     let (mut text, mut refusal, mut reasoning) = (String::new(), String::new(), String::new());
-    let (mut calls, mut blocks) = (Vec::new(), Vec::new());
+    let (mut calls, mut blocks, mut annotations) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
+        let extra = reader.extra(part.signature.as_ref(), dropped);
         match &part.content {
-            Content::Text(piece) => text.push_str(piece),
+            Content::Text(piece) => {
+                let start = length(&text);
+                text.push_str(piece);
+                let span = (start, length(&text));
+                annotations.extend(part.citations.iter().map(|cited| encode_citation(cited, span)));
+                message.extra_content = extra.or(message.extra_content);
+            }
             Content::Refusal(piece) => refusal.push_str(piece),
             Content::ToolCall { id, name, arguments } => {
-                calls.push(encode_call(id, name, arguments));
+                let call = encode_call(id, name, arguments);
+                calls.push(WireToolCall { extra_content: extra, ..call });
             }
-            Content::Thinking { .. } | Content::RedactedThinking(_) if !extensions => {
+            Content::Thinking { .. } | Content::RedactedThinking(_) if reader != Reader::Client => {
                 dropped.add("thinking");
             }
             Content::Thinking { text, signature } => {
                 reasoning.push_str(text);
-                blocks.extend(signature.as_deref().map(|signature| signed(text, signature)));
+                blocks.extend(signature.as_ref().map(|signature| signed(text, signature)));
             }
             Content::RedactedThinking(data) => blocks.push(redacted(data)),
             Content::Image { .. } | Content::File { .. } | Content::ToolResult { .. } => {
@@ -235,12 +291,25 @@ pub fn encode_assistant(parts: &[Part], extensions: bool, dropped: &mut Dropped)
             dropped.add("cache_control");
         }
     }
+    if reader != Reader::Client && !annotations.is_empty() {
+        dropped.add("citations");
+        annotations.clear();
+    }
+    message.annotations = match annotations.is_empty() {
+        true => None,
+        false => Json::parse(&serde_json::Value::from(annotations).to_string()),
+    };
     message.content = (!text.is_empty()).then_some(OneOrMany::One(text));
     message.refusal = (!refusal.is_empty()).then_some(refusal);
     message.reasoning_content = (!reasoning.is_empty()).then_some(reasoning);
     message.thinking_blocks = (!blocks.is_empty()).then_some(blocks);
     message.tool_calls = (!calls.is_empty()).then_some(calls);
     message
+}
+
+/// The length of a text as citations count it: in characters.
+pub fn length(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
 fn encode_call(id: &str, name: &str, arguments: &str) -> WireToolCall {
@@ -250,15 +319,16 @@ fn encode_call(id: &str, name: &str, arguments: &str) -> WireToolCall {
         id: Some(safe_id(id, MAX_ID)),
         kind: Some("function".to_owned()),
         function: WireFunction { name: Some(name.to_owned()), arguments: Json::parse(&arguments) },
+        extra_content: None,
     }
 }
 
 /// A thinking block with its signature, as Anthropic writes it.
-pub fn signed(text: &str, signature: &str) -> ThinkingBlock {
+pub fn signed(text: &str, signature: &Signature) -> ThinkingBlock {
     ThinkingBlock {
         kind: "thinking".to_owned(),
         thinking: Some(text.to_owned()),
-        signature: Some(signature.to_owned()),
+        signature: Some(signature.tagged(Signer::Anthropic)),
         data: None,
     }
 }

@@ -1,20 +1,19 @@
 //! Requests of chat completions: wire to canonical form and back.
 
-use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::part::{decode_assistant, decode_content, encode_assistant, encode_content, encode_id};
-use super::wire::{WireFormat, WireMessage, WireRequest, WireSchema, WireTool, WireToolFunction};
+use super::parameters::encode_parameters;
+use super::part::{
+    Reader, decode_assistant, decode_content, encode_assistant, encode_content, encode_id,
+};
+use super::wire::{WireFormat, WireMessage, WireRequest, WireTool};
 use crate::llm::chat::{
-    ChatRequest, Content, Message, Part, ResponseFormat, Role, Tool, ToolChoice,
+    ChatRequest, Content, Effort, Message, Part, Reasoning, ResponseFormat, Role, Tool, ToolChoice,
 };
 use crate::llm::codec::{Dropped, is_neutral, member};
 use crate::llm::error::RequestError;
 use crate::llm::members::{Member, Members};
 use crate::llm::one_or_many::OneOrMany;
-
-/// The most stop sequences that OpenAI takes.
-const MAX_STOP: usize = 4;
 
 /// Wire to canonical.
 pub fn decode(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest, RequestError> {
@@ -57,15 +56,36 @@ fn decode_member(
             };
         }
         "stream" => request.stream = member(name, value)?.unwrap_or(false),
+        "n" => request.choices = member(name, value)?.filter(|n| *n > 1),
+        "seed" => request.seed = member(name, value)?,
+        "frequency_penalty" => request.frequency_penalty = member(name, value)?.filter(not_zero),
+        "presence_penalty" => request.presence_penalty = member(name, value)?.filter(not_zero),
+        "logprobs" if value.get() == "true" => _ = request.logprobs.get_or_insert(0),
+        "top_logprobs" => {
+            let top = member::<u32>(name, value)?.filter(|top| *top > 0);
+            request.logprobs = top.or(request.logprobs);
+        }
+        "reasoning_effort" => match member::<String>(name, value)?.as_deref().map(Effort::parse) {
+            Some(Some(effort)) => {
+                request.reasoning =
+                    Some(Reasoning { effort: Some(effort), ..Reasoning::default() });
+            }
+            Some(None) => dropped.add(name),
+            None => {}
+        },
         "user" => request.user = member(name, value)?.or(request.user.take()),
         "safety_identifier" => request.user = request.user.take().or(member(name, value)?),
         "response_format" => request.response_format = decode_format(member(name, value)?)?,
-        "n" if value.get() == "1" => {}
         "service_tier" if value.get() == "\"auto\"" => {}
         _ if is_neutral(value) => {}
         _ => dropped.add(name),
     }
     Ok(())
+}
+
+/// A penalty of 0 is none.
+fn not_zero(penalty: &f64) -> bool {
+    *penalty != 0.0
 }
 
 fn decode_messages(
@@ -176,13 +196,14 @@ fn decode_format(wire: Option<WireFormat>) -> Result<Option<ResponseFormat>, Req
 /// Canonical to wire.
 pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, RequestError> {
     let mut messages = Vec::with_capacity(request.messages.len() + 1);
+    let reader = Reader::of_model(&request.model);
     encode_system(&request.system, &mut messages, dropped);
     for message in &request.messages {
         match message.role {
             Role::System => encode_system(&message.parts, &mut messages, dropped),
             Role::User => encode_user(&message.parts, &mut messages, dropped)?,
             Role::Assistant => {
-                let assistant = encode_assistant(&message.parts, false, dropped);
+                let assistant = encode_assistant(&message.parts, reader, dropped);
                 if assistant.content.is_some()
                     || assistant.refusal.is_some()
                     || assistant.tool_calls.is_some()
@@ -254,77 +275,4 @@ fn encode_user(
         });
     }
     Ok(())
-}
-
-fn encode_parameters<'a>(request: &'a ChatRequest, dropped: &mut Dropped) -> WireRequest<'a> {
-    if request.top_k.is_some() {
-        dropped.add("top_k");
-    }
-    if request.stop.len() > MAX_STOP {
-        dropped.add("stop_sequences");
-    }
-    if request.tools.iter().any(|tool| tool.cache.is_some()) {
-        dropped.add("cache_control");
-    }
-    let with_tools = !request.tools.is_empty();
-    let reasons = is_reasoning_model(&request.model);
-    WireRequest {
-        model: &request.model,
-        tools: request.tools.iter().map(encode_tool).collect(),
-        tool_choice: request.tool_choice.as_ref().filter(|_| with_tools).map(encode_choice),
-        parallel_tool_calls: request.parallel_tool_calls.filter(|_| with_tools),
-        max_tokens: request.max_tokens.filter(|_| !reasons),
-        max_completion_tokens: request.max_tokens.filter(|_| reasons),
-        temperature: request.temperature,
-        top_p: request.top_p,
-        stop: request.stop.iter().take(MAX_STOP).map(String::as_str).collect(),
-        user: request.user.as_deref(),
-        response_format: request.response_format.as_ref().map(encode_format),
-        stream: request.stream.then_some(true),
-        stream_options: request.stream.then(|| json!({"include_usage": true})),
-        messages: Vec::new(),
-    }
-}
-
-/// OpenAI's reasoning models refuse `max_tokens`; other servers may not know its successor.
-fn is_reasoning_model(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let number = |rest: &str| rest.chars().next().and_then(|c| c.to_digit(10));
-    let new_gpt = name.strip_prefix("gpt-").and_then(number).is_some_and(|major| major >= 5);
-    new_gpt || name.strip_prefix('o').and_then(number).is_some()
-}
-
-fn encode_tool(tool: &Tool) -> WireTool {
-    WireTool {
-        kind: "function".to_owned(),
-        function: Some(WireToolFunction {
-            name: tool.name.clone(),
-            description: tool.description.clone(),
-            parameters: tool.parameters.clone(),
-            strict: tool.strict,
-        }),
-        cache_control: None,
-    }
-}
-
-fn encode_choice(choice: &ToolChoice) -> serde_json::Value {
-    match choice {
-        ToolChoice::Auto => json!("auto"),
-        ToolChoice::None => json!("none"),
-        ToolChoice::Required => json!("required"),
-        ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
-    }
-}
-
-fn encode_format(format: &ResponseFormat) -> WireFormat {
-    let (kind, json_schema) = match format {
-        ResponseFormat::Text => ("text", None),
-        ResponseFormat::JsonObject => ("json_object", None),
-        ResponseFormat::JsonSchema { name, schema, strict } => {
-            let name = name.clone().unwrap_or_else(|| "response".to_owned());
-            let schema = Some(schema.clone());
-            ("json_schema", Some(WireSchema { name: Some(name), schema, strict: *strict }))
-        }
-    };
-    WireFormat { kind: kind.to_owned(), json_schema }
 }

@@ -1,21 +1,20 @@
-//! Streams of chat completions: chunks to canonical events and back.
+//! Streams of chat completions: chunks to canonical events; back: `encoder`.
 
-use serde::Serialize;
+mod encoder;
 
-use super::part::{decode_content, redacted, signed};
-use super::response::{answer_id, trust_calls};
-use super::wire::{
-    ThinkingBlock, WireAnswer, WireChoice, WireMessage, WireToolCall, WireUsage, finish_reason,
-    finish_word, usage_of,
-};
+use super::beside::{decode_citations, decode_logprobs, decode_signature};
+use super::part::decode_content;
+use super::response::trust_calls;
+use super::wire::{WireAnswer, WireChoice, WireMessage, WireToolCall, finish_reason, usage_of};
 use crate::llm::chat::{ChatEvent, Content};
-use crate::llm::codec::{EventDecoder, EventEncoder};
+use crate::llm::codec::EventDecoder;
 use crate::llm::error::{ApiError, ErrorKind};
+use crate::llm::quirks::Quirks;
 use crate::llm::scan::scan;
 use crate::llm::sse::Frame;
 use crate::llm::stream::StreamFault;
-use crate::llm::translate::ResponseContext;
-use crate::llm::usage::Usage;
+
+pub use encoder::Encoder;
 
 /// Reads chunks. Tolerates what servers that follow OpenAI do: no index, repeated names, late ids,
 /// arguments as objects, `stop` beside calls.
@@ -23,6 +22,14 @@ use crate::llm::usage::Usage;
 pub struct Decoder {
     started: bool,
     answer: String,
+    /// The choice that events belong to.
+    current: u32,
+    choices: Vec<Said>,
+}
+
+/// One choice so far.
+struct Said {
+    index: u32,
     calls: Vec<Call>,
 }
 
@@ -49,7 +56,7 @@ impl EventDecoder for Decoder {
         let chunk: WireAnswer = serde_json::from_slice(data)
             .map_err(|error| StreamFault::Malformed(format!("a chunk is not JSON: {error}")))?;
         if found.usage
-            && let Some(usage) = usage_of(data)
+            && let Some(usage) = usage_of(data, Quirks::NONE)
         {
             events.push(ChatEvent::Usage(usage));
         }
@@ -61,7 +68,7 @@ impl EventDecoder for Decoder {
             let model = chunk.model.filter(|model| !model.is_empty());
             events.push(ChatEvent::Start { id, model });
         }
-        for choice in choices.into_iter().filter(|choice| choice.index.unwrap_or(0) == 0) {
+        for choice in choices {
             self.choice(choice, events)?;
         }
         Ok(())
@@ -74,8 +81,38 @@ impl Decoder {
         choice: WireChoice,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), StreamFault> {
-        if let Some(delta) = choice.delta.or(choice.message) {
-            self.delta(delta, events)?;
+        let index = choice.index.unwrap_or(0);
+        if self.current != index {
+            self.current = index;
+            events.push(ChatEvent::Choice(index));
+        }
+        let at = self.choices.iter().position(|said| said.index == index);
+        let mut said = match at {
+            Some(at) => self.choices.swap_remove(at),
+            None => Said { index, calls: Vec::new() },
+        };
+        let result = said.choice(choice, &self.answer, events);
+        self.choices.push(said);
+        result
+    }
+}
+
+impl Said {
+    fn choice(
+        &mut self,
+        choice: WireChoice,
+        answer: &str,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), StreamFault> {
+        let (mut delta, logprobs) = (choice.delta.or(choice.message), choice.logprobs);
+        let calls = delta.as_mut().and_then(|delta| delta.tool_calls.take());
+        if let Some(delta) = delta {
+            Self::delta(delta, events)?;
+        }
+        let tokens = decode_logprobs(logprobs.as_ref()).filter(|tokens| !tokens.is_empty());
+        events.extend(tokens.map(ChatEvent::Logprobs));
+        for call in calls.unwrap_or_default() {
+            self.call(call, answer, events)?;
         }
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
             let reason = trust_calls(finish_reason(&word), !self.calls.is_empty());
@@ -84,11 +121,7 @@ impl Decoder {
         Ok(())
     }
 
-    fn delta(
-        &mut self,
-        delta: WireMessage,
-        events: &mut Vec<ChatEvent>,
-    ) -> Result<(), StreamFault> {
+    fn delta(delta: WireMessage, events: &mut Vec<ChatEvent>) -> Result<(), StreamFault> {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         if let Some(text) = given(delta.reasoning_content).or_else(|| given(delta.reasoning)) {
             events.push(ChatEvent::Thinking(text));
@@ -105,13 +138,19 @@ impl Decoder {
         if let Some(text) = given(delta.refusal) {
             events.push(ChatEvent::Refusal(text));
         }
-        for call in delta.tool_calls.unwrap_or_default() {
-            self.call(call, events)?;
-        }
+        let citations = decode_citations(delta.annotations.as_ref());
+        events.extend(citations.into_iter().map(ChatEvent::Citation));
+        let signature = decode_signature(delta.extra_content.as_ref());
+        events.extend(signature.map(ChatEvent::PartSignature));
         Ok(())
     }
 
-    fn call(&mut self, wire: WireToolCall, events: &mut Vec<ChatEvent>) -> Result<(), StreamFault> {
+    fn call(
+        &mut self,
+        wire: WireToolCall,
+        answer: &str,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), StreamFault> {
         let id = wire.id.clone().filter(|id| !id.is_empty() && id != "null");
         let name = wire.function.name.clone().filter(|name| !name.is_empty());
         let index = match self.position(wire.index, id.as_deref(), name.is_some()) {
@@ -122,7 +161,10 @@ impl Decoder {
                     return Err(StreamFault::Malformed(text.to_owned()));
                 };
                 let index = self.calls.len();
-                let minted = || format!("call_{}_{index}", self.answer);
+                let minted = || match self.index {
+                    0 => format!("call_{answer}_{index}"),
+                    choice => format!("call_{answer}_{choice}_{index}"),
+                };
                 let event_id = id.clone().unwrap_or_else(minted);
                 events.push(ChatEvent::ToolCall { index, id: event_id, name });
                 self.calls.push(Call { wire_index: wire.index, id });
@@ -132,6 +174,8 @@ impl Decoder {
         if let Some(json) = wire.function.arguments_text().filter(|json| !json.is_empty()) {
             events.push(ChatEvent::Arguments { index, json });
         }
+        let signature = decode_signature(wire.extra_content.as_ref());
+        events.extend(signature.map(ChatEvent::PartSignature));
         Ok(())
     }
 
@@ -159,196 +203,78 @@ fn error_frame() -> StreamFault {
     ))
 }
 
-/// Writes chunks.
-pub struct Encoder {
-    context: ResponseContext,
-    include_usage: bool,
-    id: String,
-    model: String,
-    started: bool,
-    finished: bool,
-    thinking: String,
-    usage: Option<Usage>,
-}
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
 
-#[derive(Serialize)]
-struct Chunk<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: i64,
-    model: &'a str,
-    choices: &'a [Choice<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<WireUsage>>,
-}
+    use serde_json::{Value, json};
 
-#[derive(Serialize)]
-struct Choice<'a> {
-    index: u32,
-    delta: Delta<'a>,
-    logprobs: Option<()>,
-    finish_reason: Option<&'static str>,
-}
+    use super::*;
+    use crate::llm::codec::EventEncoder;
+    use crate::llm::translate::ResponseContext;
 
-#[derive(Default, Serialize)]
-struct Delta<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_content: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_blocks: Option<[ThinkingBlock; 1]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_calls: Option<[CallDelta<'a>; 1]>,
-}
+    fn chunk(choices: Value) -> Value {
+        json!({"id": "c", "model": "m", "choices": choices})
+    }
 
-#[derive(Serialize)]
-struct CallDelta<'a> {
-    index: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    function: FunctionDelta<'a>,
-}
-
-#[derive(Serialize)]
-struct FunctionDelta<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    arguments: &'a str,
-}
-
-impl Encoder {
-    /// `include_usage`: end with a chunk of usage.
-    pub fn new(context: &ResponseContext, include_usage: bool) -> Self {
-        Self {
-            id: answer_id(None, context),
-            model: context.model.clone(),
-            context: context.clone(),
-            include_usage,
-            started: false,
-            finished: false,
-            thinking: String::new(),
-            usage: None,
+    /// Reads chunks, and writes what they say.
+    fn again(chunks: &[Value]) -> Vec<Value> {
+        let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+        let mut encoder = Encoder::new(&ResponseContext::default(), false);
+        let done = [Cow::from("[DONE]")];
+        for data in chunks.iter().map(|chunk| Cow::from(chunk.to_string())).chain(done) {
+            let frame = Frame { event: b"", data: data.as_bytes().into() };
+            let mut events = Vec::new();
+            decoder.decode(&frame, &mut events).unwrap();
+            encoder.encode_all(&events, &mut out).unwrap();
         }
+        let text = String::from_utf8(out).unwrap();
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: {"));
+        data.map(|line| serde_json::from_str(&format!("{{{line}")).unwrap()).collect()
     }
 
-    fn start(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        if std::mem::replace(&mut self.started, true) {
-            return Ok(());
-        }
-        let delta = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
-        self.delta(delta, None, out)
-    }
-
-    fn delta(
-        &self,
-        delta: Delta<'_>,
-        finish_reason: Option<&'static str>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), StreamFault> {
-        let choice = Choice { index: 0, delta, logprobs: None, finish_reason };
-        self.write(&[choice], self.include_usage.then_some(None), out)
-    }
-
-    fn write(
-        &self,
-        choices: &[Choice<'_>],
-        usage: Option<Option<WireUsage>>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), StreamFault> {
-        let chunk = Chunk {
-            id: &self.id,
-            object: "chat.completion.chunk",
-            created: self.context.created,
-            model: &self.model,
-            choices,
-            usage,
+    #[test]
+    fn interleaved_choices_keep_their_calls_and_log_probabilities_apart() {
+        let call = |index: u32, id: &str| {
+            json!({"index": index, "delta": {"tool_calls": [
+                {"index": 0, "id": id, "function": {"name": "f", "arguments": "{}"}},
+            ]}})
         };
-        out.extend_from_slice(b"data: ");
-        serde_json::to_writer(&mut *out, &chunk)
-            .map_err(|error| StreamFault::Malformed(error.to_string()))?;
-        out.extend_from_slice(b"\n\n");
-        Ok(())
+        let token = json!({"content": [{"token": "b", "logprob": -1.0, "bytes": [98], "top_logprobs": []}], "refusal": null});
+        let chunks = again(&[
+            chunk(json!([{"index": 1, "delta": {"content": "b"}, "logprobs": token}])),
+            chunk(json!([call(0, "x"), call(1, "y")])),
+            chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}])),
+        ]);
+        let of = |index: u32| {
+            let choices = chunks.iter().map(|chunk| &chunk["choices"][0]);
+            choices.filter(|choice| choice["index"] == index).cloned().collect::<Vec<Value>>()
+        };
+        for (index, id) in [(0, "x"), (1, "y")] {
+            let said = of(index);
+            let (first, last) = (said.first().unwrap(), said.last().unwrap());
+            assert_eq!(first["delta"]["role"], "assistant");
+            let ids =
+                said.iter().filter_map(|choice| choice["delta"]["tool_calls"][0]["id"].as_str());
+            assert_eq!(ids.collect::<Vec<_>>(), [id]);
+            assert!(last["finish_reason"].is_string(), "{said:?}");
+        }
+        assert_eq!(of(1).iter().filter(|choice| choice["logprobs"] == token).count(), 1);
+        assert_eq!(of(0).last().unwrap()["finish_reason"], "tool_calls");
     }
 
-    fn call(&self, call: CallDelta<'_>, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        self.delta(Delta { tool_calls: Some([call]), ..Delta::default() }, None, out)
-    }
-
-    fn block(&self, block: ThinkingBlock, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        self.delta(Delta { thinking_blocks: Some([block]), ..Delta::default() }, None, out)
-    }
-
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        if !self.finished {
-            self.delta(Delta::default(), Some("stop"), out)?;
-        }
-        if self.include_usage
-            && let Some(usage) = self.usage
-        {
-            self.write(&[], Some(Some(usage.into())), out)?;
-        }
-        out.extend_from_slice(b"data: [DONE]\n\n");
-        Ok(())
-    }
-}
-
-impl EventEncoder for Encoder {
-    fn encode(&mut self, event: &ChatEvent, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        match event {
-            ChatEvent::Start { id, model } => {
-                self.id = answer_id(id.as_deref(), &self.context);
-                if let Some(model) = model {
-                    self.model.clone_from(model);
-                }
-            }
-            ChatEvent::Usage(usage) => {
-                self.usage = Some(*usage);
-                return Ok(());
-            }
-            _ => {}
-        }
-        self.start(out)?;
-        let empty = Delta::default();
-        match event {
-            ChatEvent::Text(text) => self.delta(Delta { content: Some(text), ..empty }, None, out),
-            ChatEvent::Refusal(text) => {
-                self.delta(Delta { refusal: Some(text), ..empty }, None, out)
-            }
-            ChatEvent::Thinking(text) => {
-                self.thinking.push_str(text);
-                self.delta(Delta { reasoning_content: Some(text), ..empty }, None, out)
-            }
-            ChatEvent::Signature(signature) => {
-                let thinking = std::mem::take(&mut self.thinking);
-                self.block(signed(&thinking, signature), out)
-            }
-            ChatEvent::RedactedThinking(data) => self.block(redacted(data), out),
-            ChatEvent::ToolCall { index, id, name } => {
-                let function = FunctionDelta { name: Some(name), arguments: "" };
-                let kind = Some("function");
-                self.call(CallDelta { index: *index, id: Some(id), kind, function }, out)
-            }
-            ChatEvent::Arguments { index, json } => {
-                let function = FunctionDelta { name: None, arguments: json };
-                self.call(CallDelta { index: *index, id: None, kind: None, function }, out)
-            }
-            ChatEvent::Finish { reason, .. } => {
-                self.finished = true;
-                self.delta(empty, Some(finish_word(reason)), out)
-            }
-            ChatEvent::End => self.end(out),
-            ChatEvent::BlockEnd => {
-                self.thinking.clear();
-                Ok(())
-            }
-            ChatEvent::Start { .. } | ChatEvent::Usage(_) => Ok(()),
-        }
+    #[test]
+    fn signatures_come_with_the_call_or_the_text_that_they_belong_to() {
+        let extra = |value: &str| json!({"google": {"thought_signature": value}});
+        let chunks = again(&[
+            chunk(json!([{"index": 0, "delta": {"content": "a", "extra_content": extra("1")}}])),
+            chunk(json!([{"index": 0, "delta": {"tool_calls": [
+                {"index": 0, "id": "x", "function": {"name": "f", "arguments": "{}"}, "extra_content": extra("2")},
+            ]}}])),
+        ]);
+        let deltas = || chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]);
+        assert_eq!(deltas().filter(|delta| delta["extra_content"] == extra("1")).count(), 1);
+        let signed = |delta: &&Value| delta["tool_calls"][0]["extra_content"] == extra("2");
+        assert_eq!(deltas().filter(signed).count(), 1);
     }
 }

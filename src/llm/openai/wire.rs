@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::llm::chat::{FinishReason, Json};
 use crate::llm::one_or_many::OneOrMany;
-use crate::llm::usage::{Usage, count};
+use crate::llm::quirks::Quirks;
+use crate::llm::usage::{ServiceTier, Usage, count};
 
 /// `usage` as reported: counts that are absent stay absent.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -24,6 +25,11 @@ pub struct WireUsage {
     /// DeepSeek's name for cached tokens.
     #[serde(default, skip_serializing, deserialize_with = "count")]
     prompt_cache_hit_tokens: Option<u64>,
+    /// What images, transcripts and speech call their tokens.
+    #[serde(default, skip_serializing, deserialize_with = "count")]
+    input_tokens: Option<u64>,
+    #[serde(default, skip_serializing, deserialize_with = "count")]
+    output_tokens: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -32,32 +38,47 @@ struct PromptDetails {
     cached_tokens: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     cache_write_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    audio_tokens: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 struct CompletionDetails {
     #[serde(default, deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count", skip_serializing_if = "Option::is_none")]
+    audio_tokens: Option<u64>,
 }
 
 impl WireUsage {
     /// The canonical counts; `None` if nothing was counted.
-    pub fn canonical(&self) -> Option<Usage> {
-        let input = self.prompt_tokens?;
-        let mut output = self.completion_tokens.unwrap_or(0);
+    pub fn canonical(&self, quirks: Quirks) -> Option<Usage> {
+        let input = self.prompt_tokens.or(self.input_tokens)?;
+        let mut output = self.completion_tokens.or(self.output_tokens).unwrap_or(0);
         let prompt = self.prompt_tokens_details.clone().unwrap_or_default();
-        let reasoning =
-            self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens).unwrap_or(0);
-        // xAI counts reasoning beside completion_tokens; its total tells.
-        if reasoning > 0 && self.total_tokens == Some(input + output + reasoning) {
+        let completion = self.completion_tokens_details.clone().unwrap_or_default();
+        let reasoning = completion.reasoning_tokens.unwrap_or(0);
+        // xAI counts reasoning beside completion_tokens; its total tells, if there is one.
+        let is_beside = match self.total_tokens {
+            Some(total) => total == input + output + reasoning,
+            None => quirks.reasoning_beside_output,
+        };
+        if is_beside {
             output += reasoning;
         }
+        let cached_input = prompt.cached_tokens.or(self.prompt_cache_hit_tokens).unwrap_or(0);
+        let cache_write = prompt.cache_write_tokens.unwrap_or(0);
+        // Sound and cached tokens are counted side by side; what is both is cached here.
+        let uncached = input.saturating_sub(cached_input).saturating_sub(cache_write);
         Some(Usage {
             input,
             output,
-            cached_input: prompt.cached_tokens.or(self.prompt_cache_hit_tokens).unwrap_or(0),
-            cache_write: prompt.cache_write_tokens.unwrap_or(0),
+            cached_input,
+            cache_write,
             reasoning,
+            audio_input: prompt.audio_tokens.unwrap_or(0).min(uncached),
+            audio_output: completion.audio_tokens.unwrap_or(0),
+            ..Usage::default()
         })
     }
 }
@@ -71,31 +92,39 @@ impl From<Usage> for WireUsage {
             prompt_tokens_details: Some(PromptDetails {
                 cached_tokens: Some(usage.cached_input),
                 cache_write_tokens: Some(usage.cache_write),
+                audio_tokens: (usage.audio_input > 0).then_some(usage.audio_input),
             }),
             completion_tokens_details: Some(CompletionDetails {
                 reasoning_tokens: Some(usage.reasoning),
+                audio_tokens: (usage.audio_output > 0).then_some(usage.audio_output),
             }),
-            prompt_cache_hit_tokens: None,
+            ..Self::default()
         }
     }
 }
 
 /// The usage in a whole answer or a chunk, also where Groq puts it.
-pub fn usage_of(body: &[u8]) -> Option<Usage> {
+pub fn usage_of(body: &[u8], quirks: Quirks) -> Option<Usage> {
     #[derive(Deserialize)]
-    struct Report {
+    struct Report<'a> {
         #[serde(default)]
         usage: Option<WireUsage>,
         #[serde(default)]
         x_groq: Option<Nested>,
+        /// Another type than a text is nobody's tier and must not lose the counts.
+        #[serde(default, borrow)]
+        service_tier: Option<&'a serde_json::value::RawValue>,
     }
     #[derive(Deserialize)]
     struct Nested {
         #[serde(default)]
         usage: Option<WireUsage>,
     }
-    let report: Report = serde_json::from_slice(body).ok()?;
-    report.usage.or_else(|| report.x_groq?.usage)?.canonical()
+    let report: Report<'_> = serde_json::from_slice(body).ok()?;
+    let service_tier = report.service_tier.map(|word| word.get().trim_matches('"'));
+    let usage = report.usage.or_else(|| report.x_groq?.usage)?.canonical(quirks)?;
+    let service_tier = service_tier.map(ServiceTier::from_word).unwrap_or_default();
+    Some(Usage { service_tier, ..usage })
 }
 
 /// OpenAI's word for why a model stopped, and those of servers that follow it.
@@ -145,6 +174,12 @@ pub struct WireMessage {
     /// Extension: thinking with its signature, to be given back unchanged in the next request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thinking_blocks: Option<Vec<ThinkingBlock>>,
+    /// Where the text comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Json>,
+    /// Extension of Google's: a signature beside the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<Json>,
     /// Extension: Anthropic's cache mark.
     #[serde(skip_serializing)]
     pub cache_control: Option<Json>,
@@ -218,6 +253,9 @@ pub struct WireToolCall {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     pub function: WireFunction,
+    /// Extension of Google's: a signature beside the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<Json>,
 }
 
 /// What is called. Some servers give the arguments as an object.
@@ -310,6 +348,20 @@ pub struct WireRequest<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_logprobs: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<WireFormat>,
@@ -332,8 +384,9 @@ pub struct WireAnswer {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct WireChoice {
-    pub index: Option<u64>,
+    pub index: Option<u32>,
     pub message: Option<WireMessage>,
     pub delta: Option<WireMessage>,
+    pub logprobs: Option<Json>,
     pub finish_reason: Option<String>,
 }

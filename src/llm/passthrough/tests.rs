@@ -1,6 +1,8 @@
 //! Passing through: what is forwarded, stripped, metered and refused, whatever the cuts.
 
 use super::*;
+use crate::llm::chat::FinishReason;
+use crate::llm::error::ErrorKind;
 use crate::llm::usage::Usage;
 
 const TEXT: &str = concat!(
@@ -14,7 +16,7 @@ const TEXT: &str = concat!(
 );
 
 fn run(
-    mut stream: PassthroughStream,
+    mut stream: Box<dyn StreamTranslator>,
     pieces: &[&[u8]],
 ) -> (Vec<u8>, Result<(), StreamFault>, Progress) {
     let mut out = Vec::new();
@@ -26,8 +28,8 @@ fn run(
     (out.concat(), result, stream.progress().clone())
 }
 
-fn openai(strip: bool) -> PassthroughStream {
-    PassthroughStream::new(Dialect::OpenAi, strip)
+fn openai(strip: bool) -> Box<dyn StreamTranslator> {
+    stream(Dialect::OpenAi, strip, Quirks::NONE, StreamForm::Sse)
 }
 
 #[test]
@@ -119,7 +121,7 @@ fn cumulative_usage_is_overwritten_and_unknown_events_pass() {
         "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":3}}\n\n",
         "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
     );
-    let stream = PassthroughStream::new(Dialect::Anthropic, false);
+    let stream = stream(Dialect::Anthropic, false, Quirks::NONE, StreamForm::Sse);
     let (out, result, progress) = run(stream, &[text.as_bytes()]);
     assert_eq!((String::from_utf8_lossy(&out).as_ref(), result), (text, Ok(())));
     let expected = Usage { input: 12, output: 3, cached_input: 7, ..Usage::default() };
@@ -130,7 +132,7 @@ fn cumulative_usage_is_overwritten_and_unknown_events_pass() {
 #[test]
 fn an_anthropic_error_event_is_a_fault() {
     let text = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
-    let stream = PassthroughStream::new(Dialect::Anthropic, false);
+    let stream = stream(Dialect::Anthropic, false, Quirks::NONE, StreamForm::Sse);
     let Err(StreamFault::Upstream(error)) = run(stream, &[text.as_bytes()]).1 else { panic!() };
     assert_eq!(error.status_for(Dialect::Anthropic).as_u16(), 529);
     assert_eq!(error.status_for(Dialect::OpenAi).as_u16(), 503);
@@ -139,7 +141,7 @@ fn an_anthropic_error_event_is_a_fault() {
 #[test]
 fn a_whole_answer_is_metered_and_kept() {
     let body = Bytes::from_static(br#"{"id":"x","model":"m","choices":[{"message":{"content":"Hello"},"finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":null}}"#);
-    let whole = response(Dialect::OpenAi, &body).unwrap();
+    let whole = response(Dialect::OpenAi, Quirks::NONE, &body).unwrap();
     assert_eq!(whole.body, body);
     assert_eq!(whole.usage.map(|usage| usage.total()), Some(4));
     assert_eq!(whole.finish_reason, Some(FinishReason::Length));
@@ -149,10 +151,15 @@ fn a_whole_answer_is_metered_and_kept() {
 #[test]
 fn an_error_in_a_200_is_an_error() {
     let body = Bytes::from_static(br#"{"error":{"message":"no","code":429}}"#);
-    let Err(ResponseError::Upstream(error)) = response(Dialect::OpenAi, &body) else { panic!() };
+    let Err(ResponseError::Upstream(error)) = response(Dialect::OpenAi, Quirks::NONE, &body) else {
+        panic!()
+    };
     assert_eq!(error.status.as_u16(), 429);
     let html = Bytes::from_static(b"<html></html>");
-    assert!(matches!(response(Dialect::OpenAi, &html), Err(ResponseError::Malformed(_))));
+    assert!(matches!(
+        response(Dialect::OpenAi, Quirks::NONE, &html),
+        Err(ResponseError::Malformed(_))
+    ));
 }
 
 #[test]
@@ -160,9 +167,38 @@ fn a_whole_answer_that_is_cut_at_any_byte_is_malformed() {
     let whole = br#"{"id":"c","choices":[{"message":{"content":"Hi } there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#;
     for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
         for cut in 0..whole.len() {
-            let answered = response(dialect, &Bytes::copy_from_slice(&whole[..cut]));
+            let answered = response(dialect, Quirks::NONE, &Bytes::copy_from_slice(&whole[..cut]));
             assert!(matches!(answered, Err(ResponseError::Malformed(_))), "cut at {cut}");
         }
-        assert!(response(dialect, &Bytes::from_static(whole)).is_ok());
+        assert!(response(dialect, Quirks::NONE, &Bytes::from_static(whole)).is_ok());
     }
+}
+
+#[test]
+fn a_stream_of_images_ends_by_ending() {
+    let part = "event: image_generation.partial_image\ndata: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"AAAA\"}\n\n";
+    let done = "event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"AAAA\",\"usage\":{\"input_tokens\":3,\"output_tokens\":9,\"total_tokens\":12}}";
+    let (out, result, progress) = run(openai(false), &[part.as_bytes(), done.as_bytes()]);
+    assert_eq!(String::from_utf8_lossy(&out), format!("{part}{done}\n\n"));
+    assert_eq!((result, progress.terminated, progress.output_bytes), (Ok(()), true, 0));
+    assert_eq!(progress.usage.map(|usage| usage.total()), Some(12));
+    assert_eq!(run(openai(false), &[part.as_bytes()]).1, Err(StreamFault::Truncated));
+}
+
+#[test]
+fn an_array_holds_the_data_of_each_frame_at_every_cut() {
+    let text = ": x\n\ndata: {\"a\":1}\r\n\r\ndata: {\"choices\":[],\"usage\":{}}\n\ndata: {\"b\":[2]}\n\ndata: [DONE]\n\n";
+    let array = || stream(Dialect::OpenAi, true, Quirks::NONE, StreamForm::JsonArray);
+    let expected = "[{\"a\":1},\r\n{\"b\":[2]},\r\n[DONE]\n]";
+    for cut in 0..=text.len() {
+        let (head, tail) = text.as_bytes().split_at(cut);
+        let (out, result, _) = run(array(), &[head, tail]);
+        assert_eq!((String::from_utf8_lossy(&out).as_ref(), result), (expected, Ok(())), "{cut}");
+    }
+    let (mut broken, mut out) = (array(), Vec::new());
+    let error = ApiError::new(StatusCode::BAD_GATEWAY, ErrorKind::Upstream, "x", "boom");
+    broken.push(Bytes::from_static(b"data: {}\n\n"), &mut out).unwrap();
+    broken.fail(&error, &mut out);
+    let elements: Vec<serde_json::Value> = serde_json::from_slice(&out.concat()).unwrap();
+    assert_eq!(elements[1]["error"]["message"], "boom");
 }
