@@ -69,7 +69,9 @@ pub struct AIBudgetSpec {
     #[serde(default)]
     pub mode: Mode,
     /// What becomes of a request to a model without a price where a limit is in USD: Deny refuses
-    /// it, Allow counts it as free.
+    /// it, Allow counts it as free. The same for a direct call (`spec.directAccess` of an
+    /// AIProvider) that may start work, such as a batch, where a limit is in USD or Tokens: Allow
+    /// charges what its answer reports.
     #[serde(default)]
     pub unpriced: Unpriced,
 }

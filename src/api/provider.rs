@@ -4,6 +4,10 @@
     reason = "printer columns repeat the names of their own arguments"
 )]
 
+pub mod auth;
+pub mod cloud;
+pub mod kind;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,10 +15,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     condition::{Condition, conditions_schema},
     duration::Duration,
-    quantity::price_schema,
-    reference::SecretKeyRef,
+    pricing::Pricing,
+    route::Allow,
     selector::LabelSelector,
 };
+
+pub use auth::{ApiKeySource, AwsAuth, AzureAuth, GcpAuth, ProviderAuth};
+pub use cloud::{AzureOpenAISettings, BedrockSettings, VertexAISettings};
+pub use kind::ProviderType;
 
 /// A place where models are served: its address, its credentials, its price list.
 #[derive(Clone, CustomResource, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -50,16 +58,34 @@ use super::{
      "message": "set endpoint or service, not both: endpoint for a URL, service for a Service of the cluster"},
     {"rule": "!(self.type in ['OpenAICompatible', 'VLLM']) || has(self.endpoint) || has(self.service)",
      "message": "this type has no default address: set endpoint, for example https://llm.example.com/v1, or service"},
+    {"rule": "self.type != 'AzureOpenAI' || has(self.endpoint) || has(self.service)",
+     "message": "AzureOpenAI has an address for each resource: set endpoint, for example https://my-resource.openai.azure.com"},
+    {"rule": "self.type == 'AzureOpenAI' || !has(self.azureOpenAI)",
+     "message": "azureOpenAI goes with type: AzureOpenAI: remove it, or correct the type"},
+    {"rule": "(self.type == 'Bedrock') == has(self.bedrock)",
+     "message": "type Bedrock needs bedrock, for example bedrock: {region: eu-central-1}; other types must not have it"},
+    {"rule": "(self.type == 'VertexAI') == has(self.vertexAI)",
+     "message": "type VertexAI needs vertexAI, for example vertexAI: {project: my-project, location: europe-west4}; other types must not have it"},
+    {"rule": "self.type == 'Bedrock' || !has(self.auth) || !has(self.auth.aws)",
+     "message": "auth.aws goes with type: Bedrock: write auth.apiKeys for this type"},
+    {"rule": "self.type == 'VertexAI' || !has(self.auth) || !has(self.auth.gcp)",
+     "message": "auth.gcp goes with type: VertexAI: write auth.apiKeys for this type"},
+    {"rule": "self.type == 'AzureOpenAI' || !has(self.auth) || !has(self.auth.azure)",
+     "message": "auth.azure goes with type: AzureOpenAI: write auth.apiKeys for this type"},
     {"rule": "self.type != 'Mock' || !(has(self.endpoint) || has(self.service) || has(self.auth) || has(self.headers))",
-     "message": "type Mock answers by itself: remove endpoint, service, auth and headers"}
+     "message": "type Mock answers by itself: remove endpoint, service, auth and headers"},
+    {"rule": "self.type != 'Mock' || !has(self.directAccess)",
+     "message": "type Mock has no endpoints beside those of its models: remove directAccess"},
+    {"rule": "!has(self.directAccess) || !(self.type in ['AzureOpenAI', 'Bedrock', 'VertexAI']) || (has(self.auth) && has(self.auth.apiKeys))",
+     "message": "directAccess needs auth.apiKeys: what passes unread carries no identity of a cloud"}
 ]))]
 pub struct AIProviderSpec {
     /// The vendor or protocol. Decides the wire format, the default address and how credentials
     /// are sent.
     #[serde(rename = "type")]
     pub provider_type: ProviderType,
-    /// Base URL including the version path, for example `https://api.openai.com/v1`. OpenAI,
-    /// Anthropic and Ollama have a default. Excludes `service`.
+    /// Base URL including the version path, for example `https://api.openai.com/v1`. Types that are
+    /// one address for everybody have a default. Excludes `service`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024), extend("x-kubernetes-validations" = [
         {"rule": "self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$')",
@@ -69,7 +95,17 @@ pub struct AIProviderSpec {
     /// A Service of this namespace that serves the models. Excludes `endpoint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
-    /// Credentials for the provider; none if omitted.
+    /// What type AzureOpenAI needs.
+    #[serde(default, rename = "azureOpenAI", skip_serializing_if = "Option::is_none")]
+    pub azure_openai: Option<AzureOpenAISettings>,
+    /// What type Bedrock needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bedrock: Option<BedrockSettings>,
+    /// What type VertexAI needs.
+    #[serde(default, rename = "vertexAI", skip_serializing_if = "Option::is_none")]
+    pub vertex_ai: Option<VertexAISettings>,
+    /// Credentials for the provider. Omitted: the gateway's own identity in the cloud of types
+    /// AzureOpenAI, Bedrock and VertexAI, if the address is the cloud's own; none for other types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<ProviderAuth>,
     /// Headers added to every request to the provider.
@@ -79,8 +115,9 @@ pub struct AIProviderSpec {
         "x-kubernetes-list-map-keys" = ["name"]
     ))]
     pub headers: Vec<Header>,
-    /// The catalogue: prices and bounds of models. A model that is not listed passes through, but
-    /// has no price, which an AIBudget in USD treats as its `unpriced` says.
+    /// The catalogue: prices and bounds of models. A model that is not listed passes through, and
+    /// costs what a ConfigMap with prices or else the built-in table says; where none does it has no
+    /// price, which an AIBudget in USD treats as its `unpriced` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend(
         "x-kubernetes-list-type" = "map",
@@ -90,40 +127,13 @@ pub struct AIProviderSpec {
     /// Namespaces whose AIRoutes may use this provider. Default: only its own.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
+    /// Which other endpoints of the provider (files, batches, fine-tuning) callers may use under
+    /// `/providers/{namespace}/{name}/`, with this provider's credentials. None if omitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct_access: Option<DirectAccess>,
     /// Time limits of this provider's connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<ProviderTimeouts>,
-}
-
-/// Vendor or protocol of a provider.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
-pub enum ProviderType {
-    /// OpenAI's API.
-    OpenAI,
-    /// Anthropic's API.
-    Anthropic,
-    /// Any server that speaks OpenAI's chat completions.
-    OpenAICompatible,
-    /// Ollama, through its OpenAI-compatible API.
-    Ollama,
-    /// vLLM's OpenAI-compatible server.
-    VLLM,
-    /// Built in: deterministic answers without any network, for trying out and for tests.
-    Mock,
-}
-
-impl ProviderType {
-    /// The type as it stands in a manifest.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAI => "OpenAI",
-            Self::Anthropic => "Anthropic",
-            Self::OpenAICompatible => "OpenAICompatible",
-            Self::Ollama => "Ollama",
-            Self::VLLM => "VLLM",
-            Self::Mock => "Mock",
-        }
-    }
 }
 
 /// A Service of the provider's own namespace.
@@ -160,35 +170,6 @@ pub enum Scheme {
     Https,
 }
 
-/// Credentials of a provider.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ProviderAuth {
-    /// API keys from Secrets of this namespace. Several form a pool: requests are spread by weight,
-    /// and a key that the provider refuses or limits gives way to another inside the same request.
-    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-validations" = [
-        {"rule": "self.exists(key, !has(key.weight) || key.weight > 0)",
-         "message": "at least one API key needs a weight above 0"}
-    ]))]
-    pub api_keys: Vec<ApiKeySource>,
-}
-
-/// One API key of the pool.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ApiKeySource {
-    /// Where the key is stored.
-    pub secret_key_ref: SecretKeyRef,
-    /// Share of requests among the keys of the pool; 0 drains the key. Default 1.
-    #[serde(default = "one")]
-    #[schemars(range(min = 0, max = 1000))]
-    pub weight: i32,
-}
-
-fn one() -> i32 {
-    1
-}
-
 /// A header that Sluice adds.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -213,38 +194,14 @@ pub struct Model {
     /// The provider's own name of the model.
     #[schemars(length(min = 1, max = 256))]
     pub name: String,
-    /// What its tokens cost.
+    /// What it costs. Default: what a ConfigMap with prices or else the built-in table says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pricing: Option<Pricing>,
     /// The most tokens that one answer can have. Bounds what a budget reserves for a request that
-    /// names no bound of its own.
+    /// names no bound of its own. Default: from the same places as the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub max_output_tokens: Option<i64>,
-}
-
-/// Prices of a model in US dollars for a million tokens.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Pricing {
-    /// Input tokens.
-    #[schemars(schema_with = "price_schema")]
-    pub input: String,
-    /// Output tokens.
-    #[schemars(schema_with = "price_schema")]
-    pub output: String,
-    /// Input tokens read from the provider's prompt cache. Default: the input price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "price_schema")]
-    pub cached_input: Option<String>,
-    /// Input tokens written to the provider's prompt cache. Default: the input price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "price_schema")]
-    pub cache_write: Option<String>,
-    /// Reasoning tokens. Default: the output price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "price_schema")]
-    pub reasoning: Option<String>,
 }
 
 /// Namespaces whose routes may use a provider.
@@ -274,6 +231,28 @@ pub enum NamespaceScope {
     All,
     /// Namespaces selected by labels.
     Selector,
+}
+
+/// Direct use of a provider, past the AIRoutes: whoever has it may use any model of the provider as far
+/// as these endpoints reach one, and see what other callers have stored there.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DirectAccess {
+    /// Paths that may be called, each with everything below it, as they follow the base URL: for
+    /// example `/files` and `/batches`. Endpoints of models are called through an AIRoute and are
+    /// refused here, whatever the paths say.
+    #[schemars(length(min = 1, max = 32), inner(length(max = 256)), extend("x-kubernetes-validations" = [
+        {"rule": "self.all(path, path.matches('^(/[A-Za-z0-9_~:@-][A-Za-z0-9._~:@-]*)+$'))",
+         "message": "a path starts with a slash, ends without one and has plain segments, for example /files or /fine_tuning/jobs"},
+        {"rule": "self.all(path, !path.matches('(?i)(^|/)(chat|completions|responses|embeddings|moderations|rerank|realtime)(/|$)|^(/v[0-9a-z]+)?/messages$'))",
+         "message": "endpoints of models are called through an AIRoute: name the others, for example /files or /messages/batches"}
+    ]))]
+    pub paths: Vec<String>,
+    /// Callers who may use them: any one entry suffices. Default: every API key of the provider's
+    /// own namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub allow: Vec<Allow>,
 }
 
 /// Time limits of a provider's connections.

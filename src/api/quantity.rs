@@ -22,3 +22,13 @@ pub(crate) fn price_schema(_: &mut SchemaGenerator) -> Schema {
         "description": "US dollars for a million tokens, as a decimal string, for example \"2.50\"."
     })
 }
+
+/// Price in USD for one image or request: up to 6 digits before the point and 12 after it.
+pub(crate) fn unit_price_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "pattern": "^(0|[1-9][0-9]{0,5})(\\.[0-9]{1,12})?$",
+        "maxLength": 19,
+        "description": "US dollars for each, as a decimal string, for example \"0.04\"."
+    })
+}

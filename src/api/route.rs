@@ -53,6 +53,13 @@ pub struct AIRouteSpec {
          "message": "a model pattern has at most one *, at its start or its end, for example gpt-* or *-mini"}
     ]}), extend("x-kubernetes-list-type" = "set"))]
     pub models: Vec<String>,
+    /// Endpoints that the route answers on. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
+    pub endpoints: Vec<RouteEndpoint>,
+    /// What becomes of parameters that a target's provider cannot take. Default Lenient.
+    #[serde(default)]
+    pub fidelity: Fidelity,
     /// Who may use the route. Default: any API key of the route's own namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
@@ -65,6 +72,37 @@ pub struct AIRouteSpec {
     /// Time limits of a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,
+}
+
+/// An endpoint of the data port, or several that belong together.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum RouteEndpoint {
+    /// OpenAI's chat completions.
+    ChatCompletions,
+    /// OpenAI's completions.
+    Completions,
+    /// Anthropic's Messages, and the count of their tokens.
+    Messages,
+    /// Gemini's generateContent, streamed too, and countTokens.
+    GenerateContent,
+    /// OpenAI's embeddings, and Gemini's embedContent and batchEmbedContents.
+    Embeddings,
+    /// OpenAI's images.
+    Images,
+    /// OpenAI's speech.
+    Speech,
+    /// OpenAI's moderations.
+    Moderations,
+}
+
+/// What becomes of parameters that a target's provider cannot take.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Fidelity {
+    /// They are left out, and the answer's header x-sluice-dropped names them.
+    #[default]
+    Lenient,
+    /// The target is passed over; if no other can take them, the request is refused with 400.
+    Strict,
 }
 
 /// Who may use a route.
@@ -97,7 +135,7 @@ pub struct Allow {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApiKeySelector {
     /// Namespaces of the Secrets, by the namespaces' labels; `{}` is all of them. Default: the
-    /// route's own namespace.
+    /// namespace of the object that this stands in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<LabelSelector>,
     /// Labels that the Secret must have.
@@ -155,7 +193,8 @@ fn one() -> i32 {
     1
 }
 
-/// Changes to top-level members of the request body, named as in the caller's dialect.
+/// Changes to top-level members of the request body, named as in the caller's dialect. The bound on
+/// tokens, stop, n, seed, penalties and sampling may be named as in any dialect.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parameters {
