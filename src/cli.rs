@@ -6,6 +6,7 @@
 mod check;
 mod crds;
 mod keys;
+mod prices;
 mod run;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     /// Make API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Print what models cost, and who says so.
+    Prices(prices::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Keys(command) => keys::run(&command),
+        Command::Prices(args) => prices::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("sluice: {error:#}");

@@ -70,7 +70,7 @@ fn findings(listing: &Listing) -> BTreeSet<Finding> {
         severity: Severity::Warning,
         message: format!("{message} (skipped: it does not mention {GROUP})"),
     }));
-    let Compiled { verdicts, notes, .. } = compile::compile(&listing.inputs);
+    let Compiled { verdicts, notes, price_notes, .. } = compile::compile(&listing.inputs);
     for (key, verdict) in &verdicts {
         let origin = listing.origin(key.kind.as_str(), &key.name).unwrap_or("?");
         let mut add = |severity, message: &str| {
@@ -95,6 +95,15 @@ fn findings(listing: &Listing) -> BTreeSet<Finding> {
     for (name, note) in &notes {
         let origin = listing.origin("Secret", name).unwrap_or("?");
         findings.insert(error(format!("{origin}: Secret {name}: {note}")));
+    }
+    for (name, note) in &price_notes {
+        let origin = listing.origin("ConfigMap", name).unwrap_or("?");
+        let finding = |severity, message: &String| Finding {
+            severity,
+            message: format!("{origin}: ConfigMap {name}: {message}"),
+        };
+        findings.extend(note.mistakes.iter().map(|message| finding(Severity::Error, message)));
+        findings.extend(note.warnings.iter().map(|message| finding(Severity::Warning, message)));
     }
     findings
 }

@@ -11,11 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{
-    api::{API_VERSION, condition::Reason},
-    compile::ObjectKey,
-    telemetry::control::ControlMetrics,
-};
+use crate::{api::condition::Reason, snapshot::ObjectName, telemetry::control::ControlMetrics};
 
 /// Events that wait to be sent; more are dropped. Status says the same.
 const QUEUE: usize = 256;
@@ -41,7 +37,9 @@ pub struct Events {
 /// One Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
-    pub(super) key: ObjectKey,
+    pub(super) api_version: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) name: ObjectName,
     pub(super) uid: Arc<str>,
     pub(super) is_warning: bool,
     pub(super) reason: String,
@@ -100,7 +98,7 @@ impl Sender {
             let outcome = match sent {
                 Ok(Ok(())) => "sent",
                 Ok(Err(error)) => {
-                    debug!(object = %notice.key, %error, "Event not sent");
+                    debug!(kind = notice.kind, object = %notice.name, %error, "Event not sent");
                     self.warn(&error);
                     "error"
                 }
@@ -147,10 +145,10 @@ fn action(notice: &Notice) -> &'static str {
 
 fn reference(notice: &Notice) -> ObjectReference {
     ObjectReference {
-        api_version: Some(API_VERSION.to_owned()),
-        kind: Some(notice.key.kind.as_str().to_owned()),
-        namespace: Some(notice.key.name.namespace.to_string()),
-        name: Some(notice.key.name.name.to_string()),
+        api_version: Some(notice.api_version.to_owned()),
+        kind: Some(notice.kind.to_owned()),
+        namespace: Some(notice.name.namespace.to_string()),
+        name: Some(notice.name.name.to_string()),
         uid: Some(notice.uid.to_string()),
         ..ObjectReference::default()
     }

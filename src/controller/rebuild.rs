@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     budget::{Checkpoint, Ledger},
-    compile::{Compiled, Inputs, Kind, ObjectKey, Verdict, Verdicts, compile},
+    compile::{Compiled, Inputs, Kind, ObjectKey, PriceNotes, Verdict, Verdicts, compile},
     snapshot::{Budget, ObjectName, Published, Snapshot},
     source::{Current, cluster::Statuses},
     telemetry::control::{self, ControlMetrics},
@@ -39,6 +39,8 @@ pub struct Outcome {
     pub verdicts: Verdicts,
     /// Mistakes in Secrets, which have no status of their own.
     pub notes: BTreeMap<ObjectName, String>,
+    /// Mistakes in ConfigMaps with prices, which have none either.
+    pub price_notes: PriceNotes,
     /// The budgets of the served snapshot.
     pub budgets: Vec<Arc<Budget>>,
     /// UIDs of all AIBudgets, also of those that can't be compiled: an edit that breaks one must
@@ -99,7 +101,7 @@ impl Rebuild {
             timer.stop_and_discard();
             return;
         };
-        let Compiled { snapshot, verdicts, notes } = compiled;
+        let Compiled { snapshot, verdicts, notes, price_notes } = compiled;
         restored.retain(|uid| budget_uids.contains(uid));
         self.restore(&snapshot.budgets, restored);
         let budgets = snapshot.budgets.clone();
@@ -113,8 +115,10 @@ impl Rebuild {
             self.metrics.snapshot_version.set(version.cast_signed());
         }
         timer.observe_duration();
-        let outcome = Outcome { version, verdicts, notes, budgets, budget_uids };
+        let outcome = Outcome { version, verdicts, notes, price_notes, budgets, budget_uids };
         self.count(&outcome.verdicts);
+        let mistakes = outcome.price_notes.values().map(|note| note.mistakes.len()).sum::<usize>();
+        self.metrics.price_mistakes.set(i64::try_from(mistakes).unwrap_or(i64::MAX));
         report(&previous, &outcome);
         self.outcome.send_replace(Arc::new(outcome));
     }
@@ -214,6 +218,22 @@ fn report(previous: &Outcome, outcome: &Outcome) {
         if previous.notes.get(secret) != Some(note) {
             warn!(secret = %secret, "{note}");
         }
+    }
+    report_prices(&previous.price_notes, &outcome.price_notes);
+}
+
+/// Logs every mistake in a ConfigMap with prices that was not there before.
+fn report_prices(previous: &PriceNotes, notes: &PriceNotes) {
+    for (name, note) in notes {
+        let is_said = |message: &&String| {
+            previous.get(name).is_some_and(|before| before.messages().any(|said| said == *message))
+        };
+        for message in note.messages().filter(|message| !is_said(message)) {
+            warn!(config_map = %name, "{message}");
+        }
+    }
+    for name in previous.keys().filter(|name| !notes.contains_key(*name)) {
+        info!(config_map = %name, "no mistake in its prices any more");
     }
 }
 

@@ -6,6 +6,7 @@ mod condition;
 mod desired;
 mod handover;
 mod patch;
+mod prices;
 mod usage;
 
 use std::{
@@ -94,6 +95,7 @@ struct Task {
     writer: StatusWriter,
     usage: Usage,
     handover: Handover,
+    prices: prices::Told,
     /// What people have been told.
     warned: Mutex<HashSet<(Kind, Failure)>>,
     failures: u32,
@@ -107,6 +109,7 @@ impl Task {
             writer,
             usage,
             handover: Handover::default(),
+            prices: prices::Told::default(),
             warned: Mutex::default(),
             failures: 0,
             retry_at: None,
@@ -166,6 +169,7 @@ impl Task {
         if !*self.writer.leader.borrow_and_update() {
             return;
         }
+        self.prices.tell(&outcome.price_notes, &self.writer.recorder);
         let is_taken_over = self.handover.take_over(&self.writer, &outcome).await;
         let writes = self.writes(&outcome, scope);
         let this = &*self;

@@ -1,13 +1,14 @@
 //! Objects from a cluster: watches that keep [`Current`] as the API server has it.
 //!
 //! Reads only what is needed: the custom resources, Secrets that hold API keys, namespaces' labels,
-//! and one by one the Secrets that AIProviders refer to. Decides nothing and writes nothing. When
+//! ConfigMaps with prices, and one by one the Secrets that AIProviders refer to. Decides nothing and writes nothing. When
 //! the API server is away, what was read last stays.
 
 mod connection;
 mod decode;
 mod namespace;
 mod object;
+mod prices;
 mod reference;
 mod secret;
 mod statuses;
@@ -75,6 +76,8 @@ pub async fn run(
         let consumers = secret::Consumers { current: sinks.current.clone(), scope: scope.clone() };
         tasks.add(secret::subject(scope.as_deref()), consumers);
     }
+    let own = sinks.current.inputs().settings.gateway_namespace;
+    tasks.add(prices::subject(&own), prices::PriceLists { current: sinks.current.clone() });
     tasks.add(namespace::subject(), namespace::Namespaces { current: sinks.current.clone() });
     let Tasks { mut set, first, .. } = tasks;
     let work = async {

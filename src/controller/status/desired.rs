@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{
-        AIBudgetStatus, AIProviderStatus, AIRouteStatus,
+        AIBudgetStatus, AIProviderStatus, AIRouteStatus, API_VERSION,
         condition::{Condition, READY, Reason, WITHIN_BUDGET},
     },
     compile::{ObjectKey, Verdict},
@@ -48,7 +48,15 @@ impl Notice {
 
     pub(super) fn about(self, key: &ObjectKey, uid: &Arc<str>) -> event::Notice {
         let Self { is_warning, reason, note } = self;
-        event::Notice { key: key.clone(), uid: uid.clone(), is_warning, reason, note }
+        event::Notice {
+            api_version: API_VERSION,
+            kind: key.kind.as_str(),
+            name: key.name.clone(),
+            uid: uid.clone(),
+            is_warning,
+            reason,
+            note,
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn subject() -> Subject<Namespace> {
         need: Need::Optional,
         api: Box::new(Api::all),
         fields: None,
+        labels: None,
     }
 }
 

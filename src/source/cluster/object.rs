@@ -63,6 +63,7 @@ where
             None => Api::all_with(client, &resource),
         }),
         fields: None,
+        labels: None,
     }
 }
 

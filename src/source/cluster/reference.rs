@@ -142,6 +142,7 @@ fn subject(name: &ObjectName) -> Subject<Secret> {
         need: Need::Optional,
         api: Box::new(move |client| Api::namespaced(client, &namespace)),
         fields: Some(format!("metadata.name={}", name.name)),
+        labels: None,
     }
 }
 

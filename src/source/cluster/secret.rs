@@ -37,6 +37,7 @@ pub(super) fn subject(scope: Option<&str>) -> Subject<Secret> {
             None => Api::all(client),
         }),
         fields: Some(format!("type={API_KEY_SECRET_TYPE}")),
+        labels: None,
     }
 }
 

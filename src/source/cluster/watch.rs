@@ -61,6 +61,7 @@ pub(super) struct Subject<K> {
     /// Makes the API handle.
     pub(super) api: Box<dyn FnOnce(Client) -> Api<K> + Send>,
     pub(super) fields: Option<String>,
+    pub(super) labels: Option<String>,
 }
 
 /// A watch that can run.
@@ -70,6 +71,7 @@ pub(super) struct Watch<K> {
     need: Need,
     api: Api<K>,
     fields: Option<String>,
+    labels: Option<String>,
     connection: Arc<Connection>,
     failures: u32,
     is_refused: bool,
@@ -86,13 +88,14 @@ where
     K: Clone + Debug + DeserializeOwned + Resource + Send + Sync + 'static,
 {
     pub(super) fn new(client: Client, subject: Subject<K>, connection: Arc<Connection>) -> Self {
-        let Subject { kind, remedy, need, api, fields } = subject;
+        let Subject { kind, remedy, need, api, fields, labels } = subject;
         Self {
             kind,
             remedy,
             need,
             api: api(client),
             fields,
+            labels,
             connection,
             failures: 0,
             is_refused: false,
@@ -108,6 +111,7 @@ where
     ) {
         let mut config = Config::default().timeout(TIMEOUT_SECONDS);
         config.field_selector.clone_from(&self.fields);
+        config.label_selector.clone_from(&self.labels);
         let End::NoStreaming =
             self.follow(config.clone().streaming_lists(), &mut sink, &mut first).await;
         debug!(kind = self.kind, "the API server can't stream lists; listing in pages");

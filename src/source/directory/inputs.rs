@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     api::consumer::API_KEY_SECRET_TYPE,
-    compile::{Inputs, Meta, Object, SecretData},
+    compile::{Inputs, Meta, Object, PriceData, SecretData},
     manifest::{Document, expand_secret},
     schema::{SchemaError, Schemas, Subject},
     snapshot::{ObjectName, selector::Labels},
@@ -84,6 +84,7 @@ impl Reader {
             Subject::Own(kind) => kind.as_str(),
             Subject::Secret => "Secret",
             Subject::Namespace => "Namespace",
+            Subject::PriceList => "ConfigMap",
             Subject::Unknown | Subject::Foreign(..) => return,
         };
         let here = place(document.line);
@@ -97,6 +98,11 @@ impl Reader {
         built.origins.insert(key, here);
         match subject {
             Subject::Own(_) => self.custom(document, name, &problems, built),
+            Subject::PriceList if problems.is_empty() => {
+                let uid = format!("ConfigMap/{name}").into();
+                let data = members(&document.value, "data").collect();
+                built.inputs.price_lists.insert(name, PriceData { uid, data });
+            }
             Subject::Secret if problems.is_empty() => self.secret(document, name, built),
             Subject::Namespace if problems.is_empty() => {
                 built.inputs.namespaces.insert(name.name, labels(&document.value, "labels"));

@@ -107,6 +107,7 @@ fn run(need: Need, answers: Vec<(u16, String)>) -> Run {
         need,
         api: Box::new(|client| Api::namespaced(client, "default")),
         fields: None,
+        labels: None,
     };
     let metrics = ControlMetrics::new(&Registry::new()).unwrap();
     let watch = Watch::new(client, subject, Connection::new(metrics.clone()));
