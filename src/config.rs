@@ -37,6 +37,8 @@ pub struct Config {
     pub limits: Limits,
     /// Logs.
     pub telemetry: Telemetry,
+    /// Prices of models.
+    pub prices: Prices,
 }
 
 /// The gateway itself.
@@ -47,11 +49,17 @@ pub struct Gateway {
     pub namespace: String,
     /// Its name, which the Lease carries.
     pub name: String,
+    /// Namespaces whose AIProviders may use the gateway's own identity in a cloud; empty: all.
+    pub identity_namespaces: Vec<String>,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { namespace: "sluice-system".into(), name: "default".into() }
+        Self {
+            namespace: "sluice-system".into(),
+            name: "default".into(),
+            identity_namespaces: Vec::new(),
+        }
     }
 }
 
@@ -127,6 +135,21 @@ impl Default for Limits {
             header_timeout: Duration::from_std(server.header_timeout),
             drain: Duration::from_std(server.drain),
         }
+    }
+}
+
+/// Prices of models.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Prices {
+    /// Whether a model that neither its AIProvider nor a ConfigMap prices has the price of the
+    /// built-in table. Default true.
+    pub builtin: bool,
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self { builtin: true }
     }
 }
 
@@ -212,6 +235,7 @@ impl Config {
         let fail = |message: String| ConfigError::Override { place: place.clone(), message };
         let config = Self::deserialize(value).map_err(|error| fail(error.to_string()))?;
         let names = config.watch.namespaces.iter().chain([&config.gateway.namespace]);
+        let names = names.chain(&config.gateway.identity_namespaces);
         for name in names {
             if !is_namespace(name) {
                 return Err(fail(format!(

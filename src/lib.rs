@@ -5,12 +5,15 @@
 //! | module | owns |
 //! |---|---|
 //! | [`api`] | the kinds as users write them: spec, status, schema, CEL rules |
+//! | [`providers`] | the table of OpenAI-compatible providers: data, no code |
 //! | [`manifest`], [`schema`] | manifests as text, and the verdict of the API server without one |
 //! | [`source`] | where objects come from: a cluster's watches, or a folder |
 //! | [`compile`] | objects to a snapshot and one verdict per object; pure |
 //! | [`snapshot`] | the immutable configuration that one request sees |
 //! | [`llm`] | dialects, translators, usage, errors; pure |
+//! | [`credential`] | identities of clouds: tokens, kept fresh; signatures |
 //! | [`budget`] | money, prices, windows, the ledger; time is injected |
+//! | [`price`] | the built-in price table, lists laid over it, forms of a model's name |
 //! | [`proxy`] | the data plane: from an accepted connection to an answer |
 //! | [`controller`] | rebuild and publish; status, Lease, Events |
 //! | [`telemetry`], [`admin`] | logs, metrics, records; the admin port |
@@ -34,8 +37,11 @@ pub mod cli;
 pub mod compile;
 pub mod config;
 pub mod controller;
+pub mod credential;
 pub mod llm;
 pub mod manifest;
+pub mod price;
+pub mod providers;
 pub mod proxy;
 pub mod runtime;
 pub mod schema;

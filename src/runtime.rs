@@ -27,6 +27,7 @@ use crate::{
     compile::{Inputs, Settings},
     config::Config,
     controller::{self, Control, LeaseName, Outcome, Rebuild},
+    credential::Environment,
     proxy::{
         Deps, Limits, Pipeline,
         server::{self, Context, DrainSignal, ServerLimits},
@@ -158,6 +159,7 @@ impl Process {
             log: shared.log.clone(),
             limits,
             allow_loopback,
+            environment: Environment::process(),
             clock: Arc::new(SystemClock),
             drain: self.drain.clone(),
         })?;
@@ -260,6 +262,10 @@ impl Shared {
         let settings = Settings {
             gateway_namespace: config.gateway.namespace.as_str().into(),
             allow_loopback,
+            identity_namespaces: (config.gateway.identity_namespaces.iter())
+                .map(|namespace| namespace.as_str().into())
+                .collect(),
+            builtin_prices: config.prices.builtin,
         };
         Ok(Self {
             current: Current::new(Inputs { settings, ..Inputs::default() }),

@@ -7,6 +7,8 @@ pub mod access;
 pub mod address;
 pub mod budget;
 pub mod consumer;
+pub mod direct;
+pub mod identity;
 pub mod name;
 pub mod pattern;
 pub mod provider;
@@ -22,10 +24,12 @@ use arc_swap::{ArcSwap, Guard};
 pub use access::{Access, Allow, KeyNamespaces};
 pub use budget::{Budget, Dimension, Unpriced};
 pub use consumer::{Consumer, ConsumerTable, KeyDigest};
+pub use direct::{Direct, DirectBudget};
+pub use identity::{AwsIdentity, AwsKeys, AwsRole, AzureIdentity, GcpIdentity, Identity};
 pub use name::ObjectName;
 pub use pattern::Pattern;
-pub use provider::{Credential, Endpoint, Model, Provider};
-pub use route::{Route, Target, TargetModel, Timeouts};
+pub use provider::{Addressing, Credential, Endpoint, KeyHeader, Model, Provider};
+pub use route::{Fidelity, Route, Target, TargetModel, Timeouts};
 pub use secret::SecretString;
 pub use selector::Selector;
 pub use table::{RouteMatch, RouteTable};
@@ -39,6 +43,8 @@ pub struct Snapshot {
     pub consumers: ConsumerTable,
     /// Providers by name.
     pub providers: BTreeMap<ObjectName, Arc<Provider>>,
+    /// Providers whose other endpoints callers may use, by name.
+    pub direct: BTreeMap<ObjectName, Arc<Direct>>,
     /// Budgets, in a stable order.
     pub budgets: Vec<Arc<Budget>>,
 }

@@ -2,16 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::snapshot::{Budget, Consumer, Provider, Route, Snapshot, Target, TargetModel};
+use crate::snapshot::{
+    Budget, Consumer, Direct, Identity, Provider, Route, Snapshot, Target, TargetModel,
+};
 
 /// The snapshot as JSON.
 pub(super) fn dump(snapshot: &Snapshot) -> Value {
-    let Snapshot { routes, consumers, providers, budgets } = snapshot;
+    let Snapshot { routes, consumers, providers, direct, budgets } = snapshot;
     let mut consumers: Vec<_> = consumers.iter().collect();
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     json!({
         "routes": routes.iter().map(|route| self::route(route)).collect::<Vec<_>>(),
         "providers": providers.values().map(|provider| self::provider(provider)).collect::<Vec<_>>(),
+        "directAccess": direct.values().map(|direct| self::direct(direct)).collect::<Vec<_>>(),
         "budgets": budgets.iter().map(|budget| self::budget(budget)).collect::<Vec<_>>(),
         "consumers": consumers.into_iter().map(|consumer| self::consumer(consumer)).collect::<Vec<_>>(),
     })
@@ -58,8 +61,32 @@ fn provider(provider: &Provider) -> Value {
             .iter()
             .map(|credential| json!({ "secret": credential.source, "weight": credential.weight }))
             .collect::<Vec<_>>(),
+        "identity": provider.identity.as_deref().map(identity),
         "headers": provider.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         "models": provider.models.len(),
+    })
+}
+
+/// Whose identity it is, without what proves it.
+fn identity(identity: &Identity) -> Value {
+    let cloud = match identity {
+        Identity::Aws(_) => "aws",
+        Identity::Gcp(_) => "gcp",
+        Identity::Azure(_) => "azure",
+    };
+    let role = match identity {
+        Identity::Aws(aws) => aws.role.as_ref().map(|role| &*role.arn),
+        _ => None,
+    };
+    json!({ "cloud": cloud, "gatewaysOwn": identity.is_own(), "role": role })
+}
+
+fn direct(direct: &Direct) -> Value {
+    let budgets = direct.budgets.iter().map(|counting| counting.budget.name.to_string());
+    json!({
+        "provider": direct.provider.name.to_string(),
+        "paths": direct.paths,
+        "budgets": budgets.collect::<Vec<_>>(),
     })
 }
 

@@ -73,7 +73,11 @@ fn snapshot() -> Snapshot {
         name: ObjectName::new("team", "openai"),
         uid: "uid".into(),
         kind: "OpenAI",
-        dialect: Dialect::OpenAi,
+        dialects: &[Dialect::OpenAi],
+        quirks: crate::llm::Quirks::NONE,
+        addressing: Default::default(),
+        key_header: Default::default(),
+        identity: None,
         endpoint: Endpoint::Mock,
         credentials: vec![Credential {
             source: "openai/api-key".into(),
@@ -82,6 +86,7 @@ fn snapshot() -> Snapshot {
         }],
         headers: vec![("x-org".parse().unwrap(), "hidden-value".parse().unwrap())],
         models: Default::default(),
+        prices: Vec::new(),
         connect_timeout: std::time::Duration::from_secs(5),
     };
     let consumer = Consumer {

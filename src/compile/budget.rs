@@ -45,6 +45,15 @@ impl CompiledBudget {
                 named && selector::labels(&routes.match_labels).matches(labels)
             })
     }
+
+    /// The budget, if direct calls of this provider may count, and whether they do whatever the
+    /// namespaces are. A budget of certain routes counts these alone.
+    pub(super) fn direct(&self, provider: &ObjectName) -> Option<(bool, Arc<Budget>)> {
+        let providers = &self.budget.providers;
+        let counts =
+            self.routes.is_none() && (providers.is_empty() || providers.contains(provider));
+        counts.then(|| (self.namespace.is_none(), self.budget.clone()))
+    }
 }
 
 /// Compiles every AIBudget.

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     api::condition::Reason,
+    llm::Endpoint,
     snapshot::{Pattern, Route},
 };
 
@@ -39,5 +40,11 @@ pub(super) fn find(routes: &[Arc<Route>], verdicts: &mut Verdicts) {
 }
 
 fn covers(earlier: &Route, later: &Route) -> bool {
-    earlier.access.anonymous || earlier.access == later.access
+    let same_callers = earlier.access.anonymous || earlier.access == later.access;
+    let every = |endpoint: &Endpoint| earlier.serves(*endpoint);
+    let same_endpoints = match later.endpoints.is_empty() {
+        true => Endpoint::ALL.iter().all(every),
+        false => later.endpoints.iter().all(every),
+    };
+    same_callers && same_endpoints
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{AIBudgetSpec, AIProviderSpec, AIRouteSpec},
+    api::{AIBudgetSpec, AIProviderSpec, AIRouteSpec, provider::ProviderAuth},
     snapshot::{ObjectName, selector::Labels},
 };
 
@@ -25,6 +25,8 @@ pub struct Inputs {
     pub secrets: BTreeMap<ObjectName, SecretData>,
     /// Secrets of type `sluice.dev/api-key`.
     pub consumers: BTreeMap<ObjectName, SecretData>,
+    /// ConfigMaps labelled `sluice.dev/prices`.
+    pub price_lists: BTreeMap<ObjectName, PriceData>,
     /// Labels of namespaces. Every namespace also has `kubernetes.io/metadata.name`.
     pub namespaces: BTreeMap<Arc<str>, Labels>,
 }
@@ -37,11 +39,20 @@ pub struct Settings {
     /// Whether providers may be on the machine itself (`sluice run --manifests`, or
     /// `--allow-loopback-upstreams`).
     pub allow_loopback: bool,
+    /// Namespaces whose providers may use the gateway's own identity in a cloud; empty: all.
+    pub identity_namespaces: Vec<Arc<str>>,
+    /// Whether models that nobody else prices have the price of the built-in table.
+    pub builtin_prices: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { gateway_namespace: "sluice-system".into(), allow_loopback: false }
+        Self {
+            gateway_namespace: "sluice-system".into(),
+            allow_loopback: false,
+            identity_namespaces: Vec::new(),
+            builtin_prices: true,
+        }
     }
 }
 
@@ -82,6 +93,15 @@ pub struct SecretData {
     pub data: BTreeMap<String, Zeroizing<Vec<u8>>>,
 }
 
+/// What is used of a ConfigMap with prices.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PriceData {
+    /// `metadata.uid`; in a folder, kind, namespace and name.
+    pub uid: Arc<str>,
+    /// Its data.
+    pub data: BTreeMap<String, String>,
+}
+
 impl std::fmt::Debug for SecretData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SecretData").field("keys", &self.data.keys()).finish_non_exhaustive()
@@ -100,16 +120,25 @@ impl SecretData {
 impl Inputs {
     /// Secrets that the providers refer to: what a source has to fetch.
     pub fn referenced_secrets(&self) -> std::collections::BTreeSet<ObjectName> {
-        let specs = self.providers.values().filter_map(|object| {
-            let auth = object.spec.as_ref().ok()?.auth.as_ref()?;
-            Some((&object.meta.name.namespace, &auth.api_keys))
-        });
-        specs
-            .flat_map(|(namespace, keys)| {
-                keys.iter()
-                    .map(|key| ObjectName::new(namespace.clone(), key.secret_key_ref.name.as_str()))
-            })
-            .collect()
+        let mut names = std::collections::BTreeSet::new();
+        for object in self.providers.values() {
+            let Some(auth) = object.spec.as_ref().ok().and_then(|spec| spec.auth.as_ref()) else {
+                continue;
+            };
+            let ProviderAuth { api_keys, aws, gcp, azure } = auth;
+            let keys = api_keys.iter().flatten().map(|key| &key.secret_key_ref.name);
+            let others = [
+                aws.as_ref().and_then(|aws| aws.secret_ref.as_ref()),
+                gcp.as_ref().and_then(|gcp| gcp.secret_ref.as_ref()),
+                azure.as_ref().and_then(|azure| azure.secret_ref.as_ref()),
+            ];
+            let others = others.into_iter().flatten().map(|reference| &reference.name);
+            let namespace = &object.meta.name.namespace;
+            names.extend(
+                keys.chain(others).map(|name| ObjectName::new(namespace.clone(), name.as_str())),
+            );
+        }
+        names
     }
 
     /// Labels of a namespace, with the name label that Kubernetes sets itself.

@@ -8,16 +8,13 @@ use crate::{
         condition::{Reason, TargetStatus},
         route as api,
     },
-    llm::Parameters,
-    snapshot::{
-        Access, Allow, KeyNamespaces, ObjectName, Pattern, Route, Selector, Target, TargetModel,
-        Timeouts,
-    },
+    llm::{Endpoint, Parameters},
+    snapshot::{Fidelity, ObjectName, Pattern, Route, Target, TargetModel, Timeouts},
 };
 
 use super::{
-    Inputs, Kind, Meta, Object, ObjectKey, Problem, Verdict, Verdicts, budget::CompiledBudget,
-    provider::Providers, selector,
+    Inputs, Kind, Meta, Object, ObjectKey, Problem, Verdict, Verdicts, access,
+    budget::CompiledBudget, provider::Providers,
 };
 
 /// Compiles every AIRoute. A route without a usable target is compiled too: it answers its models
@@ -69,7 +66,12 @@ fn compile(
         created: meta.created,
         labels: meta.labels.clone(),
         models,
-        access: access(spec.access.as_ref(), &meta.name.namespace, inputs),
+        endpoints: spec.endpoints.iter().copied().flat_map(endpoints).copied().collect(),
+        fidelity: match spec.fidelity {
+            api::Fidelity::Lenient => Fidelity::Lenient,
+            api::Fidelity::Strict => Fidelity::Strict,
+        },
+        access: access::compile(spec.access.as_ref(), &meta.name.namespace, inputs),
         rule: rule.name.as_deref().unwrap_or("0").into(),
         targets,
         fault,
@@ -165,43 +167,26 @@ fn target_model(model: Option<&str>) -> TargetModel {
     }
 }
 
+/// The endpoints of the data port that a name stands for.
+fn endpoints(endpoint: api::RouteEndpoint) -> &'static [Endpoint] {
+    use api::RouteEndpoint as Named;
+    match endpoint {
+        Named::ChatCompletions => &[Endpoint::ChatCompletions],
+        Named::Completions => &[Endpoint::Completions],
+        Named::Messages => &[Endpoint::Messages, Endpoint::CountTokens],
+        Named::GenerateContent => &[Endpoint::GenerateContent, Endpoint::GeminiCountTokens],
+        Named::Embeddings => {
+            &[Endpoint::Embeddings, Endpoint::EmbedContent, Endpoint::BatchEmbedContents]
+        }
+        Named::Images => &[Endpoint::Images],
+        Named::Speech => &[Endpoint::Speech],
+        Named::Moderations => &[Endpoint::Moderations],
+    }
+}
+
 fn parameters(parameters: &api::Parameters) -> Parameters {
     let api::Parameters { set, default, remove } = parameters;
     Parameters { set: set.clone(), default: default.clone(), remove: remove.clone() }
-}
-
-fn access(access: Option<&api::Access>, namespace: &Arc<str>, inputs: &Inputs) -> Access {
-    let own = || KeyNamespaces::Of(BTreeSet::from([namespace.clone()]));
-    let anonymous = access.is_some_and(|access| access.anonymous);
-    let allow = access.map(|access| access.allow.as_slice()).unwrap_or_default();
-    if allow.is_empty() {
-        let allow = Allow { namespaces: own(), labels: Selector::default() };
-        return Access { anonymous, allow: vec![allow] };
-    }
-    let compile = |allow: &api::Allow| Allow {
-        namespaces: allow
-            .api_keys
-            .namespaces
-            .as_ref()
-            .map_or_else(own, |selector| namespaces(&selector::compile(selector), inputs)),
-        labels: selector::labels(&allow.api_keys.match_labels),
-    };
-    Access { anonymous, allow: allow.iter().map(compile).collect() }
-}
-
-fn namespaces(selector: &Selector, inputs: &Inputs) -> KeyNamespaces {
-    if selector.requirements.is_empty() {
-        return KeyNamespaces::All;
-    }
-    let candidates: BTreeSet<_> = inputs
-        .namespaces
-        .keys()
-        .chain(inputs.consumers.keys().map(|consumer| &consumer.namespace))
-        .collect();
-    let selected = candidates
-        .into_iter()
-        .filter(|namespace| selector.matches(&inputs.namespace_labels(namespace)));
-    KeyNamespaces::Of(selected.cloned().collect())
 }
 
 fn timeouts(timeouts: Option<&api::RouteTimeouts>) -> Timeouts {

@@ -1,5 +1,7 @@
 //! What objects become, and what is said of the broken ones.
 
+mod clouds;
+
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -444,4 +446,52 @@ fn api_keys_are_found_by_key_and_by_hash_and_mistakes_are_noted() {
     assert_eq!(owner(b"sk-three"), None);
     let noted: Vec<_> = compiled.notes.keys().map(ToString::to_string).collect();
     assert_eq!(noted, ["b/copy", "b/empty", "b/short"]);
+}
+
+#[test]
+fn direct_access_admits_the_providers_namespace_and_is_counted_by_budgets_without_routes() {
+    let mut inputs = inputs();
+    provider(
+        &mut inputs,
+        "a/files",
+        json!({
+            "type": "OpenAICompatible",
+            "endpoint": "https://llm.example.com/v1",
+            "directAccess": {"paths": ["/files"]},
+        }),
+    );
+    let limits =
+        json!([{"name": "day", "amount": "1", "unit": "Requests", "window": {"sliding": "1h"}}]);
+    budget(&mut inputs, "a/all", json!({"limits": limits}));
+    budget(
+        &mut inputs,
+        "a/some",
+        json!({"limits": limits, "selector": {"routes": {"names": ["chat"]}}}),
+    );
+    budget(
+        &mut inputs,
+        "b/other",
+        json!({"limits": limits, "selector": {"providers": ["a/openai"]}}),
+    );
+    let everything = json!({"limits": limits, "selector": {"allNamespaces": true}});
+    budget(&mut inputs, "sluice-system/every", everything);
+    let compiled = compile(&inputs);
+    let granted: Vec<_> = compiled.snapshot.direct.keys().map(ToString::to_string).collect();
+    assert_eq!(granted, ["a/files"]);
+    let direct = &compiled.snapshot.direct[&name("a/files")];
+    let counting = direct.budgets.iter().map(|c| (c.budget.name.to_string(), c.everywhere));
+    let expected = [("a/all".to_owned(), false), ("sluice-system/every".to_owned(), true)];
+    assert_eq!(counting.collect::<Vec<_>>(), expected);
+    let consumer = |namespace: &str| crate::snapshot::Consumer {
+        name: ObjectName::new(namespace, "key"),
+        labels: Default::default(),
+        app: None,
+        team: None,
+        environment: None,
+        expires: None,
+    };
+    assert!(direct.access.admits(Some(&consumer("a"))));
+    assert!(!direct.access.admits(Some(&consumer("b"))) && !direct.access.admits(None));
+    let covers = |path| direct.covering(path).is_some();
+    assert!(covers("/files") && covers("/files/f") && !covers("/filesystem") && !covers("/"));
 }

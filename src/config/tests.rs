@@ -25,6 +25,8 @@ fn everything_is_optional() {
     assert_eq!(config.listeners[0].address.to_string(), "0.0.0.0:8080");
     assert_eq!(config.admin.address.to_string(), "127.0.0.1:9090");
     assert_eq!(parse("# nothing\n").unwrap(), Config::default());
+    assert!(config.prices.builtin);
+    assert!(!load(&["prices.builtin=false"], &[]).unwrap().prices.builtin);
 }
 
 #[test]

@@ -36,9 +36,9 @@ impl Handler for DataHandler {
     async fn handle(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        _: SocketAddr,
     ) -> Response<Self::Body> {
-        self.0.handle(request, peer).await
+        self.0.handle(request).await
     }
 
     fn overloaded(&self) {

@@ -9,16 +9,46 @@ use super::{
     path::Path,
     prune::unknown_field,
 };
-use crate::api::consumer::{API_KEY_SECRET_TYPE, EXPIRES_ANNOTATION, KEY, KEY_HASH};
+use crate::api::{
+    consumer::{API_KEY_SECRET_TYPE, EXPIRES_ANNOTATION, KEY, KEY_HASH},
+    pricing::PRICES_LABEL,
+};
 
 const SECRET_MEMBERS: [&str; 7] =
     ["apiVersion", "kind", "metadata", "data", "stringData", "type", "immutable"];
+const CONFIG_MAP_MEMBERS: [&str; 6] =
+    ["apiVersion", "kind", "metadata", "data", "binaryData", "immutable"];
 const NAMESPACE_MEMBERS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 
 /// Reports what is wrong with a Namespace.
 pub(super) fn namespace(object: &Value, report: &mut Report) {
     metadata::check(object, Naming::Label, report);
     members(object, &NAMESPACE_MEMBERS, report);
+}
+
+/// Whether a ConfigMap is labelled as one with prices.
+pub(super) fn is_price_list(object: &Value) -> bool {
+    object.pointer("/metadata/labels").is_some_and(|labels| labels.get(PRICES_LABEL).is_some())
+}
+
+/// Reports what is wrong with a ConfigMap, whatever its data means.
+pub(super) fn config_map(object: &Value, report: &mut Report) {
+    metadata::check(object, Naming::Subdomain, report);
+    members(object, &CONFIG_MAP_MEMBERS, report);
+    let root = Path::default();
+    let path = root.member("data");
+    match object.get("data") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(values)) => {
+            for (key, _) in
+                values.iter().filter(|(_, value)| !value.is_string() && !value.is_null())
+            {
+                let at = path.member(key);
+                report.at(&at, "Invalid value: data of type string is expected: write the text as a block, after |");
+            }
+        }
+        Some(_) => report.at(&path, "Invalid value: must be an object of names and values"),
+    }
 }
 
 /// Reports what is wrong with a Secret. One of type `sluice.dev/api-key` must hold a key.

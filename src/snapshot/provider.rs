@@ -4,9 +4,13 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, uri::Authority, uri::Scheme};
 
-use crate::{budget::Price, llm::Dialect};
+use crate::{
+    budget::Price,
+    llm::{Dialect, Quirks, is_reasoning_model},
+    price::{self, PriceList, PriceSource},
+};
 
-use super::{ObjectName, SecretString};
+use super::{Identity, ObjectName, SecretString};
 
 /// A provider that requests can be sent to.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,18 +21,63 @@ pub struct Provider {
     pub uid: Arc<str>,
     /// The type as users write it, for metrics and records (`gen_ai.provider.name` follows it).
     pub kind: &'static str,
-    /// The wire format it speaks.
-    pub dialect: Dialect,
+    /// The wire formats it speaks, the main one first; see [`Provider::dialects`].
+    pub dialects: &'static [Dialect],
+    /// In what it differs from them.
+    pub quirks: Quirks,
     /// Where it is.
     pub endpoint: Endpoint,
+    /// How paths are made of its base URL.
+    pub addressing: Addressing,
+    /// How a key is presented.
+    pub key_header: KeyHeader,
+    /// Who requests are sent as, where it is no key; excludes `credentials`.
+    pub identity: Option<Arc<Identity>>,
     /// Keys to choose from by weight; empty where the provider needs none.
     pub credentials: Vec<Credential>,
     /// Headers added to every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The catalogue.
     pub models: HashMap<String, Model>,
+    /// Where the price of what the catalogue does not list stands; the first that names it decides.
+    pub prices: Vec<Arc<PriceList>>,
     /// Bound of establishing a connection, TLS included.
     pub connect_timeout: Duration,
+}
+
+impl Provider {
+    /// The wire formats it speaks for one of its models, the main one first.
+    pub fn dialects(&self, model: &str) -> &'static [Dialect] {
+        match self.addressing {
+            Addressing::Vertex => on_vertex(model),
+            _ => preferred(self.dialects, model),
+        }
+    }
+
+    /// The main one of the wire formats that it speaks.
+    pub fn main_dialect(&self) -> Dialect {
+        self.dialects.first().copied().unwrap_or(Dialect::OpenAi)
+    }
+}
+
+/// OpenAI's models give their reasoning back to other dialects in Responses only.
+fn preferred(spoken: &'static [Dialect], model: &str) -> &'static [Dialect] {
+    match spoken {
+        [Dialect::OpenAi, Dialect::Responses] if is_reasoning_model(model) => {
+            &[Dialect::Responses, Dialect::OpenAi]
+        }
+        spoken => spoken,
+    }
+}
+
+/// What a model on Vertex AI speaks: Google's and Anthropic's speak their own dialect, those that are
+/// named with their publisher (`meta/llama-...`) OpenAI's.
+fn on_vertex(model: &str) -> &'static [Dialect] {
+    match model {
+        model if model.starts_with("claude") => &[Dialect::Anthropic],
+        model if model.contains('/') => &[Dialect::OpenAi],
+        _ => &[Dialect::Gemini],
+    }
 }
 
 /// The address of a provider.
@@ -58,6 +107,44 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// How the path of a request is made of a provider's base URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Addressing {
+    /// The dialect's own path is appended.
+    #[default]
+    Plain,
+    /// Azure OpenAI: the base URL is the resource. With a dated version the model is a deployment in
+    /// the path; without one, or with a name for the newest, it is the v1 API.
+    Azure {
+        /// `api-version`.
+        version: Option<Arc<str>>,
+    },
+    /// The Gemini API, which has OpenAI's dialect under a path of its own.
+    Gemini,
+    /// Vertex AI, where the base URL ends with the location.
+    Vertex,
+    /// Amazon Bedrock, where the base URL is the host.
+    Bedrock,
+    /// Cohere, which has OpenAI's dialect under a path of its own.
+    Cohere,
+    /// Ollama, where the base URL is the host and OpenAI's dialect has a path of its own.
+    Ollama,
+}
+
+/// The header in which a provider takes an API key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `Authorization: Bearer KEY`.
+    #[default]
+    Bearer,
+    /// `x-api-key`: Anthropic.
+    XApiKey,
+    /// `api-key`: Azure.
+    ApiKey,
+    /// `x-goog-api-key`: Google.
+    XGoogApiKey,
+}
+
 /// One API key of a provider.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Credential {
@@ -69,11 +156,78 @@ pub struct Credential {
     pub weight: u32,
 }
 
-/// A model of the catalogue.
+/// What is known of a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
-    /// What its tokens cost; `None` where it has no price.
-    pub price: Option<Price>,
-    /// The most tokens that one answer can have.
+    /// What its calls cost; `None` where it has no price.
+    pub price: Option<Arc<Price>>,
+    /// Who names the price.
+    pub price_source: PriceSource,
+    /// The most tokens that one answer can have, as somebody has configured it.
     pub max_output_tokens: Option<u64>,
+    /// The same as the built-in table has it, where nobody has.
+    pub table_max_output_tokens: Option<u64>,
+}
+
+/// The most output tokens that are assumed of a request that names no bound, where only the built-in
+/// table knows the model's own: what a model can give at most is many times what it gives.
+const MAX_ASSUMED_OUTPUT: u64 = 16_384;
+
+impl Model {
+    /// The most tokens that one answer can have.
+    pub fn output_cap(&self) -> Option<u64> {
+        self.max_output_tokens.or(self.table_max_output_tokens)
+    }
+
+    /// The output tokens to assume, and where the dialect needs a bound to ask for, of a request that
+    /// names none.
+    pub fn assumed_output(&self) -> Option<u64> {
+        let table = self.table_max_output_tokens.map(|max| max.min(MAX_ASSUMED_OUTPUT));
+        self.max_output_tokens.or(table)
+    }
+
+    /// Fills what is still unknown of `model` from these lists.
+    pub fn complete(&mut self, model: &str, lists: &[Arc<PriceList>]) {
+        for list in lists {
+            if self.price.is_some() && self.output_cap().is_some() {
+                return;
+            }
+            let Some(entry) = list.find(model) else { continue };
+            if self.price.is_none() && entry.price.is_some() {
+                self.price.clone_from(&entry.price);
+                self.price_source = list.source;
+            }
+            if self.output_cap().is_none() {
+                match list.source {
+                    PriceSource::Builtin => self.table_max_output_tokens = entry.max_output_tokens,
+                    _ => self.max_output_tokens = entry.max_output_tokens,
+                }
+            }
+        }
+    }
+}
+
+impl Provider {
+    /// What is known of a model: by the catalogue, which is complete, else by the price lists.
+    pub fn model(&self, name: &str) -> Model {
+        if let Some(model) = price::find(&self.models, name) {
+            return model.clone();
+        }
+        let mut model = Model::default();
+        model.complete(name, &self.prices);
+        model
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_that_reason_are_reached_by_responses_first() {
+        const BOTH: &[Dialect] = &[Dialect::OpenAi, Dialect::Responses];
+        assert_eq!(preferred(BOTH, "gpt-4o")[0], Dialect::OpenAi);
+        assert_eq!(preferred(BOTH, "gpt-5-mini")[0], Dialect::Responses);
+        assert_eq!(preferred(&BOTH[..1], "gpt-5"), [Dialect::OpenAi]);
+    }
 }

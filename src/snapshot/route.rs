@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::llm::Parameters;
+use crate::llm::{Endpoint, Parameters};
 
 use super::{Access, Budget, ObjectName, Pattern, Provider, selector::Labels};
 
@@ -21,6 +21,10 @@ pub struct Route {
     pub labels: Labels,
     /// Models that it answers for.
     pub models: Vec<Pattern>,
+    /// Endpoints that it answers on; empty: all.
+    pub endpoints: Vec<Endpoint>,
+    /// What becomes of parameters that a target cannot take.
+    pub fidelity: Fidelity,
     /// Who may use it.
     pub access: Access,
     /// Name of the rule, for records.
@@ -34,6 +38,23 @@ pub struct Route {
     /// Budgets that count this route's requests; which of them bind also depends on the caller and
     /// the target.
     pub budgets: Vec<Arc<Budget>>,
+}
+
+impl Route {
+    /// Whether it answers on an endpoint.
+    pub fn serves(&self, endpoint: Endpoint) -> bool {
+        self.endpoints.is_empty() || self.endpoints.contains(&endpoint)
+    }
+}
+
+/// What becomes of parameters that a target cannot take.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Fidelity {
+    /// They are left out and named.
+    #[default]
+    Lenient,
+    /// The target is not asked.
+    Strict,
 }
 
 /// Time limits of a request.

@@ -1,6 +1,9 @@
 //! Secret values: wiped from memory when dropped, never printed.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use zeroize::Zeroizing;
 
@@ -17,6 +20,12 @@ impl SecretString {
     /// The text itself: for the wire only, never for a log or a status.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Hash for SecretString {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_str().hash(state);
     }
 }
 

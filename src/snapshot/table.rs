@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use crate::llm::Endpoint;
+
 use super::{Consumer, KeyNamespaces, Pattern, Route};
 
 /// Routes, indexed so that a look-up costs the same with ten routes and with ten thousand, also
@@ -28,8 +30,11 @@ struct Slot {
     named: HashMap<Arc<str>, Vec<usize>>,
     /// Those that take API keys of any namespace.
     any_key: Vec<usize>,
-    /// The first that takes everybody: none after it can be another's.
-    everybody: Option<usize>,
+    /// Those that take everybody, to the first that does so on every endpoint: none after it can be
+    /// another's.
+    everybody: Vec<usize>,
+    /// `everybody` has its last.
+    is_closed: bool,
 }
 
 impl Slot {
@@ -37,7 +42,10 @@ impl Slot {
     fn push(&mut self, index: usize, route: &Route) {
         self.own.entry(route.name.namespace.clone()).or_default().push(index);
         if route.access.anonymous {
-            self.everybody.get_or_insert(index);
+            if !self.is_closed {
+                self.everybody.push(index);
+                self.is_closed = route.endpoints.is_empty();
+            }
             return;
         }
         let add = |list: &mut Vec<usize>| {
@@ -58,19 +66,21 @@ impl Slot {
     }
 
     /// The route that answers a caller with a key of `namespace`, or one without a key.
-    /// `admits` says whether a route admits this caller.
+    /// `admits` says whether a route admits this caller on this endpoint.
     fn choose(
         &self,
         namespace: Option<&str>,
         mut admits: impl FnMut(usize) -> bool,
     ) -> Option<usize> {
-        let Some(namespace) = namespace else { return self.everybody };
         let mut first = |list: Option<&Vec<usize>>| {
             list.into_iter().flatten().copied().find(|&index| admits(index))
         };
+        let everybody = Some(&self.everybody);
+        let Some(namespace) = namespace else { return first(everybody) };
         first(self.own.get(namespace)).or_else(|| {
-            let others = [first(self.named.get(namespace)), first(Some(&self.any_key))];
-            others.into_iter().flatten().chain(self.everybody).min()
+            let named = self.named.get(namespace);
+            let others = [first(named), first(Some(&self.any_key)), first(everybody)];
+            others.into_iter().flatten().min()
         })
     }
 }
@@ -119,13 +129,18 @@ impl RouteTable {
 
     /// The route that answers `model` for this caller: exact names before patterns, the longer
     /// pattern first, then the caller's own namespace, then the oldest, then namespace/name.
+    /// `endpoint`: the one that it must serve; `None`: any.
     pub fn find<'a, 'm>(
         &'a self,
         model: &'m str,
         consumer: Option<&Consumer>,
+        endpoint: Option<Endpoint>,
     ) -> Option<RouteMatch<'a, 'm>> {
         let namespace = consumer.map(|consumer| &*consumer.name.namespace);
-        let admits = |index: usize| self.routes[index].access.admits(consumer);
+        let admits = |index: usize| {
+            let route = &self.routes[index];
+            endpoint.is_none_or(|endpoint| route.serves(endpoint)) && route.access.admits(consumer)
+        };
         self.slots(model)
             .find_map(|(slot, star)| Some((slot.choose(namespace, admits)?, star)))
             .map(|(index, star)| RouteMatch { route: &self.routes[index], star })

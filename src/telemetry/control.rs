@@ -39,6 +39,8 @@ pub struct ControlMetrics {
     pub budget_reserved: GaugeVec,
     /// `sluice_budget_limit{namespace,budget,limit}` in the limit's unit, for one subject.
     pub budget_limit: GaugeVec,
+    /// `sluice_price_mistakes`: mistakes in ConfigMaps with prices.
+    pub price_mistakes: IntGauge,
     /// `sluice_source_watch_errors_total{kind}`.
     pub watch_errors: IntCounterVec,
     /// `sluice_source_connected`: 1 while every watch works.
@@ -97,6 +99,13 @@ impl ControlMetrics {
                 "Held of a budget's limit by requests under way.",
             )?,
             budget_limit: budget(registry, "sluice_budget_limit", "Amount of a budget's limit.")?,
+            price_mistakes: add(
+                registry,
+                IntGauge::new(
+                    "sluice_price_mistakes",
+                    "Mistakes in ConfigMaps with prices; what is right in them is used.",
+                )?,
+            )?,
             watch_errors: counters(
                 registry,
                 "sluice_source_watch_errors_total",

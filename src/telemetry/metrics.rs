@@ -174,7 +174,8 @@ impl Metrics {
 
     fn resolve(&self, labels: &TargetLabels<'_>) -> TargetMetrics {
         let TargetLabels { route: (namespace, name), target, operation, provider, model } = *labels;
-        let route = format!("{namespace}/{name}");
+        // Direct calls come by no route.
+        let route = if name.is_empty() { String::new() } else { format!("{namespace}/{name}") };
         let tokens = |kind| self.tokens.with_label_values(&[operation, provider, model, kind]);
         TargetMetrics {
             input: tokens("input"),
@@ -282,11 +283,16 @@ mod tests {
             name: ObjectName::new("team", "mock"),
             uid: "mock".into(),
             kind: "Mock",
-            dialect: crate::llm::Dialect::OpenAi,
+            dialects: &[crate::llm::Dialect::OpenAi],
+            quirks: crate::llm::Quirks::NONE,
+            addressing: Default::default(),
+            key_header: Default::default(),
+            identity: None,
             endpoint: crate::snapshot::Endpoint::Mock,
             credentials: Vec::new(),
             headers: Vec::new(),
             models: HashMap::new(),
+            prices: Vec::new(),
             connect_timeout: std::time::Duration::ZERO,
         };
         let target = Target {
@@ -304,6 +310,8 @@ mod tests {
             labels: Default::default(),
             models: Vec::new(),
             access: Default::default(),
+            endpoints: Vec::new(),
+            fidelity: Default::default(),
             rule: "0".into(),
             targets: vec![Arc::new(target)],
             fault: None,

@@ -76,8 +76,8 @@ pub struct Record {
     pub app: Arc<str>,
     /// The end user that the caller names.
     pub user: String,
-    /// Path of the endpoint.
-    pub endpoint: &'static str,
+    /// Path of the endpoint; of a direct call the part that its grant names.
+    pub endpoint: Cow<'static, str>,
     /// HTTP status sent.
     pub status: u16,
     /// Code of the error sent, in the head or in the stream.
@@ -96,6 +96,8 @@ pub struct Record {
     pub estimated: bool,
     /// What was charged; `None` without a price.
     pub cost: Option<NanoUsd>,
+    /// Who names the price: `provider`, `overlay`, `builtin`.
+    pub price_source: &'static str,
     /// Parameters that the target could not take.
     pub dropped: String,
     /// How it ended.
@@ -150,6 +152,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_usd: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
+    price_source: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     dropped: &'a str,
     outcome: &'static str,
 }
@@ -201,7 +205,7 @@ impl Record {
             team: &self.team,
             app: &self.app,
             user: &user,
-            endpoint: self.endpoint,
+            endpoint: &self.endpoint,
             status: self.status,
             error: &self.error,
             stream: self.stream,
@@ -215,6 +219,7 @@ impl Record {
             reasoning_tokens: self.usage.reasoning,
             estimated: self.estimated,
             cost_usd: self.cost.map(|cost| cost.to_string()),
+            price_source: self.price_source,
             dropped: &dropped,
             outcome: self.outcome.as_str(),
         })
@@ -267,6 +272,7 @@ mod tests {
         let record = Record {
             request_id: "req-1".into(),
             cost: Some(NanoUsd(1_500)),
+            price_source: "builtin",
             first_token: Some(Duration::from_micros(12_500)),
             outcome: Outcome::Incomplete,
             user: "é".repeat(100_000),
@@ -277,6 +283,7 @@ mod tests {
         let fields: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(fields["request_id"], "req-1");
         assert_eq!(fields["cost_usd"], "0.0000015");
+        assert_eq!(fields["price_source"], "builtin");
         assert_eq!(fields["ttft_ms"], 12.5);
         assert_eq!(fields["outcome"], "incomplete");
         assert_eq!(fields["user"], "é".repeat(MAX_REPEATED) + "...");

@@ -1,6 +1,7 @@
 //! Precedence of routes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::RouteTable;
 use crate::snapshot::{
@@ -16,6 +17,8 @@ fn route(name: &str, age: i64, models: &[&str]) -> Route {
         labels: BTreeMap::new(),
         models: models.iter().map(|model| Pattern::parse(model).unwrap()).collect(),
         access: Access { anonymous: true, allow: Vec::new() },
+        endpoints: Vec::new(),
+        fidelity: Default::default(),
         rule: "0".into(),
         targets: Vec::new(),
         fault: None,
@@ -36,7 +39,7 @@ fn consumer(namespace: &str) -> Consumer {
 }
 
 fn found(table: &RouteTable, model: &str, consumer: Option<&Consumer>) -> Option<String> {
-    table.find(model, consumer).map(|found| format!("{} {}", found.route.name, found.star))
+    table.find(model, consumer, None).map(|found| format!("{} {}", found.route.name, found.star))
 }
 
 fn table(routes: Vec<Route>) -> RouteTable {
@@ -152,4 +155,23 @@ fn a_table_knows_whether_anybody_may_come_without_a_key() {
     closed.access.anonymous = false;
     assert!(!table(vec![closed.clone()]).admits_anonymous());
     assert!(table(vec![closed, route("a/open", 2, &["y"])]).admits_anonymous());
+}
+
+#[test]
+fn a_route_answers_on_its_endpoints_only() {
+    use crate::llm::Endpoint;
+    let mut narrow = route("a/narrow", 1, &["m"]);
+    narrow.endpoints = vec![Endpoint::Embeddings];
+    let table = RouteTable::new(vec![
+        Arc::new(narrow),
+        Arc::new(route("a/wide", 2, &["m"])),
+        Arc::new(route("a/late", 3, &["m"])),
+    ]);
+    let consumer = consumer("b");
+    for caller in [None, Some(&consumer)] {
+        let name = |endpoint| table.find("m", caller, endpoint).unwrap().route.name.to_string();
+        assert_eq!(name(Some(Endpoint::Embeddings)), "a/narrow");
+        assert_eq!(name(Some(Endpoint::Messages)), "a/wide");
+        assert_eq!(name(None), "a/narrow");
+    }
 }
