@@ -23,13 +23,16 @@ mod drain;
 mod limits;
 mod listener;
 mod permit;
+mod rewake;
 mod service;
+mod takeover;
 mod tls;
 
 pub use drain::{DrainSignal, DrainWait};
 pub use limits::ServerLimits;
 pub use listener::{BindError, Listener};
 pub use permit::{Permit, Permits};
+pub use takeover::Takeover;
 pub use tls::{Tls, TlsError, TlsFiles};
 
 use connection::Wire;

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::ServerLimits;
+use super::takeover::Taken;
 
 /// Longest time that a client with a request under way may take nothing of its answer. Without it, who
 /// stops reading would keep a provider's stream and a permit for as long as it likes.
@@ -31,6 +33,8 @@ pub struct Activity {
     /// Since when the socket takes nothing, plus one; 0 if it does.
     stalled_since: AtomicU64,
     idle_since: AtomicU64,
+    /// What runs on the socket once HTTP has ended on it.
+    taken: Mutex<Option<Taken>>,
 }
 
 impl Activity {
@@ -45,7 +49,18 @@ impl Activity {
             head_since: AtomicU64::new(u64::from(owes_head)),
             stalled_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
+            taken: Mutex::new(None),
         })
+    }
+
+    /// The connection stops being HTTP after this answer.
+    pub fn take_over(&self, taken: Option<Taken>) {
+        *self.taken.lock() = taken;
+    }
+
+    /// What runs on the connection now that HTTP has ended on it.
+    pub fn taken(&self) -> Option<Taken> {
+        self.taken.lock().take()
     }
 
     /// A head is complete: its request is under way until the guard is dropped.

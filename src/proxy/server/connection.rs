@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Activity, Noted};
+use super::rewake::Rewake;
 use super::service::Service;
 use super::{BoxError, Context, Handler, ServerLimits};
 
@@ -93,8 +94,24 @@ impl<H: Handler> Wire<H> {
     {
         let activity = Activity::new(&self.context.limits, true);
         let io = TokioIo::new(Noted::new(stream, Arc::clone(&activity)));
-        let connection = self.http1.serve_connection(io, self.service(&activity, peer));
-        self.drive(connection, http1::Connection::graceful_shutdown, &activity).await
+        let service = self.service(&activity, peer);
+        let ended = {
+            let connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
+            let shut_down = http1::UpgradeableConnection::graceful_shutdown;
+            self.drive(connection, shut_down, &activity).await
+        };
+        // Taken out whatever happened: it keeps the activity that keeps it.
+        let taken = activity.taken();
+        ended?;
+        if let Some(taken) = taken {
+            // Boxed: nearly no connection needs the room.
+            let session = Box::pin(taken.run());
+            tokio::select! {
+                () = self.context.drain.closed() => {}
+                () = session => {}
+            }
+        }
+        Ok(())
     }
 
     async fn serve_h2<S>(&self, stream: S, peer: SocketAddr) -> Result<(), BoxError>
@@ -103,7 +120,7 @@ impl<H: Handler> Wire<H> {
     {
         let activity = Activity::new(&self.context.limits, false);
         let service = self.service(&activity, peer);
-        let connection = self.http2.serve_connection(TokioIo::new(stream), service);
+        let connection = pin!(self.http2.serve_connection(TokioIo::new(stream), service));
         self.drive(connection, http2::Connection::graceful_shutdown, &activity).await
     }
 
@@ -116,10 +133,11 @@ impl<H: Handler> Wire<H> {
         }
     }
 
-    /// Runs a connection until it ends, is idle for too long, or a drain cuts it.
+    /// Runs a connection until it ends, is idle for too long, or a drain cuts it. It is taken by
+    /// reference: a task keeps room for an argument and for what it is moved into.
     async fn drive<C>(
         &self,
-        connection: C,
+        mut connection: Pin<&mut C>,
         shut_down: impl Fn(Pin<&mut C>),
         activity: &Activity,
     ) -> Result<(), BoxError>
@@ -127,17 +145,17 @@ impl<H: Handler> Wire<H> {
         C: Future<Output = hyper::Result<()>>,
     {
         let drain = &self.context.drain;
-        let mut connection = pin!(connection);
         let mut draining = drain.draining();
         let mut closed = drain.closed();
         let mut is_draining = false;
         let mut sleep = pin!(sleep_until(activity.deadline().unwrap_or_else(Instant::now)));
+        let rewake = Rewake::new();
         poll_fn(|cx| {
             if !is_draining && Pin::new(&mut draining).poll(cx).is_ready() {
                 is_draining = true;
                 shut_down(connection.as_mut());
             }
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            if let Poll::Ready(ended) = rewake.poll(connection.as_mut(), cx) {
                 return Poll::Ready(ended.map_err(BoxError::from));
             }
             if is_draining && Pin::new(&mut closed).poll(cx).is_ready() {

@@ -9,14 +9,16 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::activity::{Activity, UnderWay};
 use super::permit::{Permit, Permits};
+use super::takeover::Takeover;
 use super::{BoxError, Handler};
-use crate::llm::{ApiError, Dialect, Endpoint, ErrorKind, encode_error};
+use crate::llm::{ApiError, ErrorKind, encode_error};
+use crate::proxy::parse::dialect;
 
 /// What a connection's requests share.
 pub struct Service<H> {
@@ -35,6 +37,7 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
         let under_way = self.activity.begin();
         let permit = self.permits.try_acquire();
         let handler = Arc::clone(&self.handler);
+        let activity = Arc::clone(&self.activity);
         let peer = self.peer;
         Box::pin(async move {
             let Some(permit) = permit else {
@@ -43,6 +46,12 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
             };
             let must_close = has_doubtful_length(&request);
             let mut response = handler.handle(request, peer).await;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let takeover = response.extensions_mut().remove::<Takeover>();
+                let taken = takeover.and_then(|takeover| takeover.hold((under_way, permit)));
+                activity.take_over(taken);
+                return Ok(response.map(|_| Body::Refused { body: None }));
+            }
             if must_close {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -59,7 +68,7 @@ fn has_doubtful_length(request: &Request<Incoming>) -> bool {
 }
 
 fn overloaded<B>(path: &str) -> Response<Body<B>> {
-    let dialect = Endpoint::from_path(path).map_or(Dialect::OpenAi, Endpoint::dialect);
+    let dialect = dialect(path, &HeaderMap::new());
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let message = "the gateway has no capacity for another request now: try again shortly";
     let error = ApiError::new(status, ErrorKind::Overloaded, "overloaded", message);
@@ -81,7 +90,7 @@ pub enum Body<B> {
         /// Dropped with the body.
         _held: (UnderWay, Permit),
     },
-    /// The refusal of a request that did not reach the handler.
+    /// The refusal of a request that did not reach the handler, or nothing.
     Refused {
         /// What is still to be sent.
         body: Option<Bytes>,
