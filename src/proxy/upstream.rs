@@ -1,6 +1,8 @@
 //! The way to providers: pooled connections, connect timeouts, and the refusal of addresses that no
 //! provider has. Decides nothing about retries.
 
+mod outgoing;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -13,7 +15,6 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::Frame;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
@@ -30,10 +31,12 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::mock;
-use crate::snapshot::address;
+use crate::{credential::Unavailable, snapshot::address};
+
+pub use outgoing::Outgoing;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Pool = Client<Connector, Full<Bytes>>;
+type Pool = Client<Connector, Outgoing>;
 
 /// Idle connections kept for each address.
 const IDLE_CONNECTIONS: usize = 1024;
@@ -44,6 +47,15 @@ const CONNECTION_WINDOW: u32 = 32 << 20;
 /// Largest read buffer of an HTTP/1.1 connection.
 const READ_BUFFER: usize = 64 << 10;
 
+/// Which HTTP a pool speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Http {
+    /// HTTP/2 where TLS negotiates it.
+    Any,
+    /// HTTP/1.1 only, whose connections can become something else.
+    One,
+}
+
 /// Why nothing came back from a provider.
 #[derive(Debug, Error)]
 pub enum SendError {
@@ -53,6 +65,9 @@ pub enum SendError {
     /// The connection ended before the answer began.
     #[error("the connection broke before an answer: {0}")]
     Closed(String),
+    /// There is nothing to authenticate with, so nothing was sent.
+    #[error("{0}")]
+    Credentials(#[from] Unavailable),
 }
 
 /// The answer's body as it comes from a provider.
@@ -78,6 +93,14 @@ impl UpstreamBody {
         Poll::Ready(frame)
     }
 
+    /// Whether it is known that nothing more comes.
+    pub fn is_end(&self) -> bool {
+        match self {
+            Self::Http(body) => http_body::Body::is_end_stream(body),
+            Self::Mock(body) => http_body::Body::is_end_stream(&**body),
+        }
+    }
+
     /// The next frame of data, `None` at the end.
     pub async fn data(&mut self) -> Option<Result<Bytes, String>> {
         loop {
@@ -99,7 +122,7 @@ pub struct Upstreams {
     allow_loopback: bool,
     /// One pool for each connect timeout that is configured; within it, connections are kept by
     /// scheme and authority.
-    pools: RwLock<HashMap<Duration, Pool>>,
+    pools: RwLock<HashMap<(Duration, Http), Pool>>,
 }
 
 impl Upstreams {
@@ -116,6 +139,11 @@ impl Upstreams {
         Ok(Self { tls, allow_loopback, pools: RwLock::default() })
     }
 
+    /// How TLS is spoken with the outside.
+    pub fn tls(&self) -> &ClientConfig {
+        &self.tls
+    }
+
     /// Sends a request over a pooled connection: HTTP/2 where TLS negotiates it, else HTTP/1.1.
     ///
     /// # Errors
@@ -123,9 +151,30 @@ impl Upstreams {
     pub async fn send(
         &self,
         connect_timeout: Duration,
-        request: Request<Full<Bytes>>,
+        request: Request<impl Into<Outgoing>>,
     ) -> Result<Response<UpstreamBody>, SendError> {
-        match self.pool(connect_timeout).request(request).await {
+        self.send_over(self.pool(connect_timeout, Http::Any), request.map(Into::into)).await
+    }
+
+    /// Sends a request that asks to change the protocol, which only HTTP/1.1 can: the answer gives
+    /// the connection by `hyper::upgrade::on`.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn upgrade(
+        &self,
+        connect_timeout: Duration,
+        request: Request<impl Into<Outgoing>>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        self.send_over(self.pool(connect_timeout, Http::One), request.map(Into::into)).await
+    }
+
+    async fn send_over(
+        &self,
+        pool: Pool,
+        request: Request<Outgoing>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        match pool.request(request).await {
             Ok(response) => Ok(response.map(UpstreamBody::Http)),
             Err(error) if error.is_connect() => Err(SendError::Connect(causes(&error))),
             Err(error) => Err(SendError::Closed(causes(&error))),
@@ -148,15 +197,16 @@ impl Upstreams {
         }
     }
 
-    fn pool(&self, connect_timeout: Duration) -> Pool {
-        if let Some(pool) = self.pools.read().get(&connect_timeout) {
+    fn pool(&self, connect_timeout: Duration, http: Http) -> Pool {
+        let key = (connect_timeout, http);
+        if let Some(pool) = self.pools.read().get(&key) {
             return pool.clone();
         }
         let mut pools = self.pools.write();
-        pools.entry(connect_timeout).or_insert_with(|| self.new_pool(connect_timeout)).clone()
+        pools.entry(key).or_insert_with(|| self.new_pool(connect_timeout, http)).clone()
     }
 
-    fn new_pool(&self, timeout: Duration) -> Pool {
+    fn new_pool(&self, timeout: Duration, http: Http) -> Pool {
         let allow_loopback = self.allow_loopback;
         let mut tcp = HttpConnector::new_with_resolver(Resolver { allow_loopback });
         tcp.enforce_http(false);
@@ -166,9 +216,11 @@ impl Upstreams {
         let inner = HttpsConnectorBuilder::new()
             .with_tls_config(self.tls.clone())
             .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(tcp);
+            .enable_http1();
+        let inner = match http {
+            Http::Any => inner.enable_http2().wrap_connector(tcp),
+            Http::One => inner.wrap_connector(tcp),
+        };
         Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())

@@ -1,5 +1,6 @@
 //! Addresses that are refused, and what is negotiated with those that are not.
 
+use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::server::conn::auto;
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};

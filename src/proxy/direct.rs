@@ -1,0 +1,388 @@
+//! Direct calls: `/providers/{namespace}/{name}/...`, any endpoint of a provider that its AIProvider
+//! grants and no route serves. Bytes pass both ways as they come; only the credential, some headers
+//! and addresses change. There is one try, for a body that has passed cannot be sent again.
+
+mod admit;
+mod download;
+mod headers;
+mod path;
+mod settle;
+mod upload;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response, StatusCode, header, request::Parts};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::{
+    llm::{ApiError, Dialect, ErrorKind, Meter, decode_error},
+    snapshot::{Consumer, Direct, Endpoint, ObjectName, Provider},
+    telemetry::{AttemptRecord, Record},
+};
+
+use super::{
+    Body, Pipeline,
+    admit::exceeded,
+    attempt::upstream_id,
+    body::shutting_down,
+    ending::Ending,
+    identify::{identify, key_missing},
+    parse::Unread,
+    pipeline::{named_user, note_consumer},
+    respond::{self, Rejection},
+    upstream::{Outgoing, SendError, UpstreamBody},
+};
+
+use admit::{Asked, admit, refuse_unmetered};
+pub use download::Download;
+use download::Pace;
+use path::DirectPath;
+pub use path::PREFIX;
+use settle::Settlement;
+use upload::{Fault, Progress, Upload};
+
+/// The operation's name in metrics.
+const OPERATION: &str = "direct";
+/// Methods that are passed on: the others change the connection, or repeat headers to whoever asks.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+/// How long a reservation outlives the time that its call may take.
+const GRACE: Duration = Duration::from_secs(30);
+/// Bytes of an error answer that are read, to take quoted keys out of it.
+const MAX_ERROR: usize = 64 << 10;
+/// How long an error answer may take to come.
+const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A call that is admitted.
+struct Call {
+    head: Parts,
+    provider: Arc<Provider>,
+    /// Path and query at the provider.
+    path: String,
+    /// What stands before the provider's paths here.
+    prefix: String,
+    deadline: Instant,
+}
+
+/// Answers a direct call. It never fails: errors are answers in the provider's dialect.
+pub async fn handle<B>(pipeline: &Pipeline, head: Parts, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    let record = Record {
+        request_id: respond::request_id(&head.headers).into(),
+        endpoint: PREFIX.trim_end_matches('/').into(),
+        ..Record::default()
+    };
+    let deps = &pipeline.deps;
+    let ending = Ending::open((&deps.metrics, &deps.log), OPERATION, record);
+    let mut settlement = Settlement::new(ending);
+    let unread = Unread::new(&head.headers, body);
+    let granted = match grant(pipeline, &head, &mut settlement) {
+        Ok(granted) => granted,
+        Err(rejection) => {
+            let response = reject(Dialect::OpenAi, &rejection, settlement);
+            unread.discard().await;
+            return response;
+        }
+    };
+    let dialect = granted.direct.provider.main_dialect();
+    let call = match prepare(pipeline, head, granted, &mut settlement) {
+        Ok(call) => call,
+        Err(rejection) => {
+            let response = reject(dialect, &rejection, settlement);
+            unread.discard().await;
+            return response;
+        }
+    };
+    match exchange(pipeline, &call, unread.body, &mut settlement).await {
+        Ok(response) => deliver(pipeline, &call, response, settlement).await,
+        Err(rejection) => reject(dialect, &rejection, settlement),
+    }
+}
+
+fn reject(dialect: Dialect, rejection: &Rejection, mut settlement: Settlement) -> Response<Body> {
+    settlement.rejected(rejection, rejection.error.status_for(dialect).as_u16());
+    respond::reject(dialect, rejection, settlement.record())
+}
+
+/// A caller and what it may use.
+struct Granted {
+    direct: Arc<Direct>,
+    consumer: Arc<Consumer>,
+}
+
+/// Finds the caller and its grant.
+fn grant(
+    pipeline: &Pipeline,
+    head: &Parts,
+    settlement: &mut Settlement,
+) -> Result<Granted, Rejection> {
+    let deps = &pipeline.deps;
+    let snapshot = deps.published.load_full();
+    let consumer = identify(&snapshot.consumers, &head.headers, deps.clock.now())?;
+    note_consumer(settlement.record(), consumer.as_deref());
+    let consumer = consumer.ok_or_else(key_missing)?;
+    let DirectPath { namespace, name, .. } = DirectPath::split(head.uri.path());
+    let found = snapshot.direct.get(&ObjectName::new(namespace, name));
+    match found.filter(|direct| direct.access.admits(Some(&consumer))) {
+        Some(direct) => Ok(Granted { direct: Arc::clone(direct), consumer }),
+        // The same for a provider that does not exist and for one that this caller may not use.
+        None => Err(Rejection::refuse(
+            StatusCode::NOT_FOUND,
+            ErrorKind::NotFound,
+            "provider_not_found",
+            "there is no such provider that this API key may use directly: spec.directAccess of an \
+             AIProvider says who may",
+        )),
+    }
+}
+
+/// Checks the path, and reserves.
+fn prepare(
+    pipeline: &Pipeline,
+    head: Parts,
+    granted: Granted,
+    settlement: &mut Settlement,
+) -> Result<Call, Rejection> {
+    let Granted { direct, consumer } = granted;
+    let provider = &direct.provider;
+    let prefix = format!("{PREFIX}{}", provider.name);
+    let asked = DirectPath::split(head.uri.path());
+    if !METHODS.contains(&head.method) {
+        let message = "this method is not passed on to providers";
+        let (status, kind) = (StatusCode::METHOD_NOT_ALLOWED, ErrorKind::InvalidRequest);
+        return Err(Rejection::refuse(status, kind, "method_not_allowed", message));
+    }
+    asked.check()?;
+    let Some(covering) = direct.covering(asked.rest).filter(|_| !asked.calls_model()) else {
+        return Err(not_granted(&direct, &asked));
+    };
+    settlement.record().endpoint = format!("{prefix}{covering}").into();
+    let user = named_user(&head.headers).unwrap_or_default();
+    settlement.record().user.clone_from(&user);
+    let limits = &pipeline.deps.limits;
+    let asking = Asked {
+        direct: &direct,
+        consumer: &consumer,
+        headers: &head.headers,
+        user: &user,
+        starts_work: asked.may_start_work(&head.method),
+        time_to_live: limits.direct_total.saturating_add(GRACE),
+    };
+    refuse_unmetered(&asking)?;
+    let held = admit(&pipeline.deps.ledger, &asking).map_err(|refusal| {
+        pipeline.deps.metrics.count_refusal(&refusal.budget, &refusal.limit);
+        exceeded(&refusal)
+    })?;
+    settlement.hold(provider, held, asking.starts_work);
+    let query = head.uri.query().map(path::query).filter(|query| !query.is_empty());
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let path = format!("{}{query}", asked.rest);
+    let (deadline, provider) = (settlement.started() + limits.direct_total, Arc::clone(provider));
+    Ok(Call { head, provider, path, prefix, deadline })
+}
+
+fn not_granted(direct: &Direct, asked: &DirectPath<'_>) -> Rejection {
+    let message = match asked.calls_model() {
+        true => "this endpoint calls a model, which is done through an AIRoute: send it to the \
+                 gateway's own endpoint of that name"
+            .to_owned(),
+        false => format!(
+            "AIProvider {} does not grant this path directly: its spec.directAccess.paths has {}",
+            direct.provider.name,
+            direct.paths.join(", ")
+        ),
+    };
+    let (status, kind) = (StatusCode::FORBIDDEN, ErrorKind::Permission);
+    Rejection::refuse(status, kind, "path_not_granted", message)
+}
+
+/// Sends the request, and waits for the head of its answer.
+async fn exchange<B>(
+    pipeline: &Pipeline,
+    call: &Call,
+    body: B,
+    settlement: &mut Settlement,
+) -> Result<Response<UpstreamBody>, Rejection>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+{
+    let limits = &pipeline.deps.limits;
+    let progress = Progress::new();
+    let upload = Upload::new(body, Arc::clone(&progress), limits.body_idle);
+    let request = request(pipeline, call, upload)?;
+    let started = Instant::now();
+    let mut sent = std::pin::pin!(pipeline.upstreams.send(call.provider.connect_timeout, request));
+    let result = loop {
+        let by = (progress.last() + limits.direct_idle).min(call.deadline);
+        tokio::select! {
+            biased;
+            sent = &mut sent => break sent.map_err(|error| unsent(&error, &progress)),
+            () = pipeline.deps.drain.expired() => {
+                break Err((Rejection::fail(shutting_down(), None), "shutting_down"));
+            }
+            // The upload may have gone on meanwhile.
+            () = sleep_until(by) => {
+                if Instant::now() >= (progress.last() + limits.direct_idle).min(call.deadline) {
+                    break Err((late(), "timeout"));
+                }
+            }
+        }
+    };
+    let reason = match &result {
+        Ok(response) if response.status().as_u16() < 400 => "ok".into(),
+        Ok(response) => format!("http_{}", response.status().as_u16()).into(),
+        Err((_, reason)) => (*reason).into(),
+    };
+    let (target, duration) = (Arc::clone(&call.provider.name.name), started.elapsed());
+    settlement.attempted(AttemptRecord { target, reason, duration });
+    result.map_err(|(rejection, _)| rejection)
+}
+
+fn request(
+    pipeline: &Pipeline,
+    call: &Call,
+    upload: Upload,
+) -> Result<Request<Outgoing>, Rejection> {
+    let provider = &call.provider;
+    let unusable = || {
+        let message = "the provider has no address that can be called directly";
+        failure(StatusCode::BAD_GATEWAY, "upstream_unreachable", message)
+    };
+    // What comes of one endpoint says little about a key: none is made to rest by a direct call, or
+    // else a caller could take keys away from the routes.
+    let key = pipeline.keys.choose(provider, ("", &[]), Instant::now()).map_err(|_| {
+        let message =
+            "the provider refuses the gateway's credentials: its owner must check the keys";
+        failure(StatusCode::BAD_GATEWAY, "upstream_credentials_exhausted", message)
+    })?;
+    let key = key.and_then(|key| provider.credentials.get(key));
+    let Endpoint::Http { scheme, authority, base_path } = &provider.endpoint else {
+        return Err(unusable());
+    };
+    let uri = http::Uri::builder()
+        .scheme(scheme.clone())
+        .authority(authority.clone())
+        .path_and_query(format!("{base_path}{}", call.path))
+        .build()
+        .map_err(|_| unusable())?;
+    let mut request = Request::new(Outgoing::stream(upload));
+    *request.method_mut() = call.head.method.clone();
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers::request(&call.head.headers, provider, key);
+    Ok(request)
+}
+
+fn unsent(error: &SendError, progress: &Progress) -> (Rejection, &'static str) {
+    let (code, message) = match (progress.fault(), error) {
+        (Some(Fault::Gone), _) => return (Rejection::gone(), "client_gone"),
+        (Some(Fault::Silent), _) => {
+            let message = "nothing more of the request body came: send it again";
+            let (status, kind) = (StatusCode::REQUEST_TIMEOUT, ErrorKind::Timeout);
+            return (Rejection::refuse(status, kind, "request_timeout", message), "client_silent");
+        }
+        (None, SendError::Connect(_)) => ("upstream_unreachable", "the provider cannot be reached"),
+        (None, SendError::Closed(_)) => {
+            ("upstream_closed", "the provider closed the connection without an answer")
+        }
+        (None, SendError::Credentials(_)) => {
+            let message = "the gateway got no credentials for the provider: its log says why";
+            let code = "upstream_credentials_unavailable";
+            return (failure(StatusCode::BAD_GATEWAY, code, message), "credentials_unavailable");
+        }
+    };
+    let word = if code == "upstream_closed" { "closed" } else { "connect" };
+    (failure(StatusCode::BAD_GATEWAY, code, message), word)
+}
+
+fn late() -> Rejection {
+    let message = "the provider did not answer in time";
+    failure(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", message)
+}
+
+fn failure(status: StatusCode, code: &'static str, message: &str) -> Rejection {
+    let kind = match status {
+        StatusCode::GATEWAY_TIMEOUT => ErrorKind::Timeout,
+        _ => ErrorKind::Upstream,
+    };
+    Rejection::fail(ApiError::new(status, kind, code, message), None)
+}
+
+/// Hands the answer to the server.
+async fn deliver(
+    pipeline: &Pipeline,
+    call: &Call,
+    response: Response<UpstreamBody>,
+    mut settlement: Settlement,
+) -> Response<Body> {
+    let (head, mut upstream) = response.into_parts();
+    let (provider, status) = (&call.provider, head.status);
+    // The caller's key was right: a 401 is about the gateway's, and 1xx is no answer.
+    if status == StatusCode::UNAUTHORIZED || status.is_informational() {
+        let dialect = provider.main_dialect();
+        let error = decode_error(dialect, status, &head.headers, b"").shield_credential();
+        return reject(dialect, &Rejection::fail(error, None), settlement);
+    }
+    settlement.answered(status.as_u16());
+    let mut headers = headers::response(&head.headers, provider, &call.prefix);
+    if let Some(id) = upstream_id(&head.headers) {
+        headers.insert("x-upstream-request-id", id);
+    }
+    respond::describe(&mut headers, settlement.record());
+    let body = if status.is_client_error() || status.is_server_error() {
+        headers.remove(header::CONTENT_LENGTH);
+        let text = error_text(&mut upstream, provider).await;
+        settlement.complete();
+        Body::whole(text)
+    } else if call.head.method == Method::HEAD {
+        settlement.complete();
+        Body::whole(Bytes::new())
+    } else {
+        let deps = &pipeline.deps;
+        let (idle, deadline) = (deps.limits.direct_idle, call.deadline);
+        let pace = Pace { idle, deadline, expired: deps.drain.expired() };
+        let meter = meter(&head.headers);
+        Body::download(Download::new(upstream, meter, pace, settlement))
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn meter(headers: &http::HeaderMap) -> Meter {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_plain = text(header::CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
+    let media_type = text(header::CONTENT_TYPE).filter(|_| is_plain);
+    Meter::new(media_type.unwrap_or_default())
+}
+
+/// An error answer's body, without the provider's keys should it quote one; bounded.
+async fn error_text(upstream: &mut UpstreamBody, provider: &Provider) -> Bytes {
+    let by = Instant::now() + ERROR_PATIENCE;
+    let mut text = BytesMut::new();
+    while text.len() < MAX_ERROR
+        && let Ok(Some(Ok(data))) = timeout_at(by, upstream.data()).await
+    {
+        text.extend_from_slice(&data);
+    }
+    text.truncate(MAX_ERROR);
+    let mut text = text.freeze();
+    for key in provider.credentials.iter().map(|credential| credential.key.expose()) {
+        while !key.is_empty()
+            && let Some(at) = memchr::memmem::find(&text, key.as_bytes())
+        {
+            text = [&text[..at], b"[key]", &text[at + key.len()..]].concat().into();
+        }
+    }
+    text
+}

@@ -1,0 +1,216 @@
+//! Realtime sessions: `/v1/realtime?model=...`, a WebSocket that passes to a provider of OpenAI's
+//! dialect. Found, checked and counted like any request; then bytes pass as they come.
+
+mod frame;
+mod guard;
+mod handshake;
+mod relay;
+mod session;
+
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode, request::Parts};
+use http_body_util::Full;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    llm::{Dialect, Endpoint, ErrorKind, peek},
+    snapshot,
+    telemetry::{AttemptRecord, Record},
+};
+
+use super::{
+    Body, Pipeline,
+    admit::{exceeded, leave_out_unpriced},
+    attempt::{Failure, Reason, error_answer},
+    ending::Ending,
+    identify::{identify, key_missing},
+    pipeline::{named_user, note_consumer, select},
+    respond::{self, Rejection},
+    select::{Candidate, Order},
+    server::Takeover,
+    upstream::UpstreamBody,
+};
+
+use guard::Guard;
+use handshake::Asked;
+use relay::{Pace, Relay};
+use session::{Admissible, Session};
+
+/// The path of sessions.
+pub const PATH: &str = "/v1/realtime";
+/// The operation's name in metrics.
+const OPERATION: &str = "realtime";
+
+/// Opens a session. It never fails: errors are answers in OpenAI's dialect.
+pub async fn handle(pipeline: &Pipeline, mut head: Parts) -> Response<Body> {
+    let record = Record {
+        request_id: respond::request_id(&head.headers).into(),
+        endpoint: PATH.into(),
+        stream: true,
+        ..Record::default()
+    };
+    let deps = &pipeline.deps;
+    let ending = Ending::open((&deps.metrics, &deps.log), OPERATION, record);
+    let mut session = Session::new(ending, &deps.ledger);
+    let client = head.extensions.remove::<OnUpgrade>();
+    match open(pipeline, &head, &mut session).await {
+        Ok((asked, response)) => switch(pipeline, (&asked, client), response, session),
+        Err(rejection) => {
+            let dialect = Dialect::OpenAi;
+            session.rejected(&rejection, rejection.error.status_for(dialect).as_u16());
+            respond::reject(dialect, &rejection, session.record())
+        }
+    }
+}
+
+/// Identify, select, admit, and the handshake with a provider.
+async fn open(
+    pipeline: &Pipeline,
+    head: &Parts,
+    session: &mut Session,
+) -> Result<(Asked, Response<UpstreamBody>), Rejection> {
+    let deps = &pipeline.deps;
+    let snapshot = deps.published.load_full();
+    let credentials = handshake::credentials(&head.headers);
+    let consumer = identify(&snapshot.consumers, &credentials, deps.clock.now())?;
+    note_consumer(session.record(), consumer.as_deref());
+    if consumer.is_none() && !snapshot.routes.admits_anonymous() {
+        return Err(key_missing());
+    }
+    let asked = handshake::read(head)?;
+    // A request for the model, by which a route is found and a response bounded.
+    let body = serde_json::json!({ "model": asked.model }).to_string();
+    let mut peek = peek(&Endpoint::ChatCompletions.into(), body.as_bytes())?;
+    peek.user = named_user(&head.headers);
+    session.record().model_asked.clone_from(&peek.model);
+    session.record().user = peek.user.clone().unwrap_or_default();
+    let found = select(&snapshot, consumer.as_deref(), Endpoint::ChatCompletions, &peek)?;
+    let (route, mut candidates) = found;
+    session.record().route = route.name.to_string();
+    session.record().rule = Arc::clone(&route.rule);
+    candidates.retain(can_serve);
+    if candidates.is_empty() {
+        let message = format!("no target of route {} has realtime sessions", route.name);
+        let (status, kind) = (StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest);
+        return Err(Rejection::refuse(status, kind, "unsupported_endpoint", message));
+    }
+    leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
+    let may_last = deps.limits.realtime_total;
+    let headers = head.headers.clone();
+    let by = Admissible { route, consumer, headers, peek, candidates, may_last };
+    session.admit(by).map_err(|refusal| {
+        deps.metrics.count_refusal(&refusal.budget, &refusal.limit);
+        exceeded(&refusal)
+    })?;
+    drop(snapshot);
+    let response = attempt(pipeline, &asked, session).await.map_err(Failure::into_rejection)?;
+    Ok((asked, response))
+}
+
+/// Sessions are OpenAI's; the mock has none.
+fn can_serve(candidate: &Candidate) -> bool {
+    let provider = &candidate.target.provider;
+    let dialects = provider.dialects(&candidate.model);
+    // The handshake carries a key; an identity of a cloud it does not.
+    dialects.contains(&Dialect::OpenAi)
+        && provider.endpoint != snapshot::Endpoint::Mock
+        && provider.identity.is_none()
+}
+
+/// Tries targets until one opens a session: nothing has been said yet, so that any may.
+async fn attempt(
+    pipeline: &Pipeline,
+    asked: &Asked,
+    session: &mut Session,
+) -> Result<Response<UpstreamBody>, Failure> {
+    let Some(by) = session.admitted() else { return Err(Failure::no_target()) };
+    let order: Vec<usize> = Order::new(&pipeline.turns, &by.route.uid, &by.candidates).collect();
+    let mut first: Option<Failure> = None;
+    for index in order {
+        session.serve(index);
+        let Some((by, candidate)) =
+            session.admitted().and_then(|by| Some((by, by.candidates.get(index)?)))
+        else {
+            continue;
+        };
+        let started = Instant::now();
+        let opened = once(pipeline, (asked, by), candidate).await;
+        let target = Arc::clone(&candidate.target.name);
+        let reason = opened.as_ref().err().map_or("ok".into(), Failure::summary);
+        session.attempted(AttemptRecord { target, reason, duration: started.elapsed() });
+        match opened {
+            Ok(response) => return Ok(response),
+            Err(failure) if !failure.reason.falls_back() => return Err(failure),
+            Err(failure) => first = first.or(Some(failure)),
+        }
+    }
+    Err(first.unwrap_or_else(Failure::no_target))
+}
+
+async fn once(
+    pipeline: &Pipeline,
+    (asked, by): (&Asked, &Admissible),
+    candidate: &Candidate,
+) -> Result<Response<UpstreamBody>, Failure> {
+    let (target, provider) = (&candidate.target, &candidate.target.provider);
+    let now = Instant::now();
+    let key = pipeline.keys.choose(provider, (&candidate.model, &[]), now);
+    let key = key.map_err(|_| Failure::exhausted(target))?;
+    let key = key.and_then(|key| provider.credentials.get(key));
+    let snapshot::Endpoint::Http { scheme, authority, base_path } = &provider.endpoint else {
+        return Err(Failure::no_target());
+    };
+    let uri = http::Uri::builder()
+        .scheme(scheme.clone())
+        .authority(authority.clone())
+        .path_and_query(format!("{base_path}{}", handshake::path(asked, &candidate.model)))
+        .build()
+        .map_err(|error| Failure::malformed(target, error.to_string()))?;
+    let mut request = Request::new(Full::default());
+    *request.uri_mut() = uri;
+    *request.headers_mut() = handshake::request(&by.headers, asked, (provider, key));
+    let sent = pipeline.upstreams.upgrade(provider.connect_timeout, request);
+    let sent = timeout(by.route.timeouts.first_token, sent).await;
+    let response = sent
+        .map_err(|_| Failure::late(target, false))?
+        .map_err(|error| Failure::unsent(target, &error))?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(response);
+    }
+    let failure = error_answer(candidate, response, now + by.route.timeouts.first_token).await;
+    if let (Reason::Status(401), Some(key)) = (failure.reason, key) {
+        pipeline.keys.refuse(provider, key, Instant::now());
+    }
+    Err(failure.without_keys(&provider.credentials))
+}
+
+/// Answers 101, and leaves the connection to the session.
+fn switch(
+    pipeline: &Pipeline,
+    (asked, client): (&Asked, Option<OnUpgrade>),
+    response: Response<UpstreamBody>,
+    mut session: Session,
+) -> Response<Body> {
+    let mut headers = handshake::response(response.headers(), asked);
+    respond::describe(&mut headers, session.record());
+    let limits = &pipeline.deps.limits;
+    let deadline = session.started() + limits.realtime_total;
+    let pace = Pace { idle: limits.realtime_idle, deadline, drain: pipeline.deps.drain.clone() };
+    let guard = Guard::new([asked.model.as_str().into(), session.model()]);
+    let upstream = hyper::upgrade::on(response);
+    let run = async move {
+        let Some(client) = client else { return };
+        // Without both there is no session: dropping it settles it.
+        let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
+        let sockets = (TokioIo::new(client), TokioIo::new(upstream));
+        Relay::new(sockets, (session, guard), pace).run().await;
+    };
+    let mut response = Response::new(Body::whole(bytes::Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = headers;
+    response.extensions_mut().insert(Takeover::new(run));
+    response
+}
