@@ -1,8 +1,8 @@
 //! Offline validation of manifests, with the verdict of an API server and strict field validation.
 //!
 //! Owns the reading of our own CRDs as a schema: structure, bounds, unions, CEL rules, metadata.
-//! What lies between objects is the compiler's. Core kinds that Sluice reads (Secret, Namespace)
-//! get the checks that matter here; every other kind is none of our business.
+//! What lies between objects is the compiler's. Core kinds that Sluice reads (Secret, Namespace,
+//! ConfigMaps with prices) get the checks that matter here; every other kind is none of our business.
 //!
 //! Order as in the API server: explicit nulls are pruned, unknown fields found, the structure
 //! checked, then the CEL rules run unless the structure is too broken for them. Unlike the server,
@@ -47,6 +47,8 @@ pub enum Subject {
     Secret,
     /// A core Namespace.
     Namespace,
+    /// A core ConfigMap that is labelled as one with prices.
+    PriceList,
     /// Of our group, but no kind or version that exists, or without a kind: an error.
     Unknown,
     /// Somebody else's: `apiVersion` and `kind`, one of them empty where the document is no
@@ -103,6 +105,7 @@ impl Schemas {
             ("", _) | (_, "") => Subject::Unknown,
             ("v1", "Secret") => Subject::Secret,
             ("v1", "Namespace") => Subject::Namespace,
+            ("v1", "ConfigMap") if core::is_price_list(object) => Subject::PriceList,
             (api::API_VERSION, kind) if self.kinds.contains_key(kind) => Subject::Own(kind.into()),
             _ if is_ours => Subject::Unknown,
             _ => Subject::Foreign(version.into(), kind.into()),
@@ -120,6 +123,7 @@ impl Schemas {
             }
             Subject::Secret => core::secret(object, &mut report),
             Subject::Namespace => core::namespace(object, &mut report),
+            Subject::PriceList => core::config_map(object, &mut report),
             Subject::Unknown => self.unknown(object, &mut report),
             Subject::Foreign(..) => {}
         }

@@ -1,19 +1,23 @@
 //! Budgets: what a request may use at worst is reserved before any provider is called, and what it did
 //! use is settled afterwards.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+mod subject;
+
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    budget::{Amounts, Demand, Ledger, Mode, NanoUsd, Refusal, Reservation, Unit},
-    llm::{Endpoint, ErrorKind, Peek, estimate_tokens},
-    snapshot::{Budget, Consumer, Dimension, Model, Route, Unpriced},
+    budget::{Amounts, Bound, Demand, Ledger, Mode, NanoUsd, Refusal, Reservation, Unit},
+    llm::{Endpoint, ErrorKind, Peek, Work, estimate_tokens},
+    snapshot::{Budget, Consumer, Route, Unpriced},
 };
 
-use super::{respond::Rejection, select::Candidate};
+use super::{respond::Rejection, select::Candidate, settle};
 
-/// Output tokens assumed where neither the request nor the catalogue bounds them.
+pub use subject::Traits;
+
+/// Output tokens assumed where neither the request nor anything known of the model bounds them.
 const DEFAULT_OUTPUT: u64 = 4096;
 /// How long a reservation outlives the time that its request may take.
 const GRACE: Duration = Duration::from_secs(30);
@@ -34,6 +38,8 @@ pub struct Admitted<'a> {
     pub body_bytes: usize,
     /// The targets that may serve it.
     pub candidates: &'a [Candidate],
+    /// How long the request may take.
+    pub may_take: Duration,
 }
 
 /// What a request holds of its budgets.
@@ -105,7 +111,7 @@ pub fn admit(
                 continue;
             }
             let amounts = worst_case(request, candidate);
-            let subject = subject(budget, request, candidate);
+            let subject = traits(request, candidate).subject(budget);
             let known = demands.iter().skip(start).position(|demand| *demand.subject == *subject);
             match known.map(|at| at + start) {
                 Some(at) => {
@@ -126,7 +132,7 @@ pub fn admit(
     if demands.is_empty() {
         return Ok(None);
     }
-    let time_to_live = request.route.timeouts.total.saturating_add(GRACE);
+    let time_to_live = request.may_take.saturating_add(GRACE);
     match ledger.reserve(demands, time_to_live) {
         Ok(reservation) => Ok(Some(Admission { reservation, covers })),
         Err(refusal) => Err(Box::new(refusal)),
@@ -153,108 +159,76 @@ impl Admission {
 fn unpriced(budget: &Budget, candidate: &Candidate) -> Option<Rejection> {
     let counts_money = budget.plan.limits.iter().any(|limit| limit.unit == Unit::Usd);
     let enforced = budget.plan.mode == Mode::Enforce && budget.unpriced == Unpriced::Deny;
-    if !counts_money || !enforced || model(candidate).and_then(|model| model.price).is_some() {
+    if !counts_money || !enforced || candidate.terms.price.is_some() {
         return None;
     }
     let (provider, model) = (&candidate.target.provider.name, &candidate.model);
     let message = format!(
         "model {model} has no price, and budget {} has a limit in USD: add the model with its pricing \
-         to spec.models of AIProvider {provider}, or set unpriced: Allow in the budget",
+         to spec.models of AIProvider {provider} or to a ConfigMap with prices, or set unpriced: Allow \
+         in the budget",
         budget.name
     );
     let status = StatusCode::FORBIDDEN;
     Some(Rejection::refuse(status, ErrorKind::Permission, "model_unpriced", message))
 }
 
-/// The catalogue's entry for a candidate's model.
-pub fn model(candidate: &Candidate) -> Option<&Model> {
-    candidate.target.provider.models.get(&*candidate.model)
-}
-
 fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
-    let input = estimate_tokens(request.body_bytes);
-    let output = match request.endpoint {
-        Endpoint::Embeddings => 0,
-        Endpoint::ChatCompletions | Endpoint::Messages => output_bound(request.peek, candidate),
+    let work = request.endpoint.work();
+    let input = if work == Work::Count { 0 } else { estimate_tokens(request.body_bytes) };
+    let output = match work.has_output() {
+        true => output_bound(request.endpoint, request.peek, candidate),
+        false => 0,
     };
-    let price = model(candidate).and_then(|model| model.price);
+    let service_tier = match &candidate.target.parameters {
+        Some(parameters) => parameters.service_tier(request.peek),
+        None => request.peek.service_tier,
+    };
+    let service_tier = settle::service_tier(service_tier);
+    let images = images(request.endpoint, request.peek, candidate);
+    let bound = Bound { input, output, images, requests: 1, service_tier };
+    let price = candidate.terms.price.as_ref();
     Amounts {
-        cost: price.map_or(NanoUsd(0), |price| price.worst_case(input, output)),
+        cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
         tokens: input.saturating_add(output),
         requests: 1,
     }
 }
 
+/// How many pictures a request asks for, after the target's parameters.
+pub fn images(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> u64 {
+    match (endpoint, &candidate.target.parameters) {
+        (Endpoint::Images, Some(parameters)) => parameters.choices(endpoint, peek),
+        (Endpoint::Images, None) => u64::from(peek.choices),
+        _ => 0,
+    }
+}
+
 /// The most that may be generated, by what the provider will be asked for after the target's
 /// parameters.
-fn output_bound(peek: &Peek, candidate: &Candidate) -> u64 {
-    let max = model(candidate).and_then(|model| model.max_output_tokens);
+fn output_bound(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> u64 {
+    let terms = &candidate.terms;
     let (asked, choices) = match &candidate.target.parameters {
-        Some(parameters) => (parameters.max_output_tokens(peek), parameters.choices(peek)),
+        Some(parameters) => {
+            (parameters.max_output_tokens(endpoint, peek), parameters.choices(endpoint, peek))
+        }
         None => (peek.max_output_tokens, u64::from(peek.choices)),
     };
-    let bound = asked.or(max).unwrap_or(DEFAULT_OUTPUT);
-    bound.min(max.unwrap_or(u64::MAX)).saturating_mul(choices)
+    let bound = asked.or_else(|| terms.assumed_output()).unwrap_or(DEFAULT_OUTPUT);
+    bound.min(terms.output_cap().unwrap_or(u64::MAX)).saturating_mul(choices)
 }
 
-/// Whose counter: the values of the budget's dimensions, joined by `/`; `-` for a value that the
-/// request lacks. Slashes inside one of several values are escaped, so that nobody can take
-/// another's name.
-fn subject(budget: &Budget, request: &Admitted<'_>, candidate: &Candidate) -> String {
-    let mut subject = String::new();
-    for (index, dimension) in budget.per.iter().enumerate() {
-        if index > 0 {
-            subject.push('/');
-        }
-        let start = subject.len();
-        let text = value(dimension, request, candidate);
-        match budget.per.len() > 1 && is_free(dimension) && text.contains(['/', '%']) {
-            true => subject.push_str(&text.replace('%', "%25").replace('/', "%2F")),
-            false => subject.push_str(&text),
-        }
-        if subject.len() == start {
-            subject.push('-');
-        }
+/// What a candidate's subjects are made of.
+fn traits<'a>(request: &Admitted<'a>, candidate: &'a Candidate) -> Traits<'a> {
+    Traits {
+        consumer: request.consumer,
+        headers: request.headers,
+        user: request.peek.user.as_deref().unwrap_or_default(),
+        route: Some(&request.route.name),
+        namespace: &request.route.name.namespace,
+        provider: &candidate.target.provider.name,
+        model: &candidate.model,
     }
-    // People read subjects in status, on terminals; and each would take six bytes there.
-    match subject.contains(char::is_control) {
-        true => subject.replace(char::is_control, "\u{FFFD}"),
-        false => subject,
-    }
-}
-
-/// Whether callers choose the value themselves.
-fn is_free(dimension: &Dimension) -> bool {
-    matches!(dimension, Dimension::User | Dimension::Model | Dimension::Header(_))
-}
-
-/// The value of a dimension; empty where the request has none.
-fn value<'a>(
-    dimension: &Dimension,
-    request: &Admitted<'a>,
-    candidate: &'a Candidate,
-) -> Cow<'a, str> {
-    let consumer = request.consumer;
-    let label = |value: Option<&'a Arc<str>>| value.map(|value| &**value).unwrap_or_default();
-    Cow::Borrowed(match dimension {
-        Dimension::Consumer => match consumer {
-            Some(consumer) => return Cow::Owned(consumer.name.to_string()),
-            None => "",
-        },
-        Dimension::Route => return Cow::Owned(request.route.name.to_string()),
-        Dimension::Provider => return Cow::Owned(candidate.target.provider.name.to_string()),
-        Dimension::App => label(consumer.and_then(|consumer| consumer.app.as_ref())),
-        Dimension::Team => label(consumer.and_then(|consumer| consumer.team.as_ref())),
-        Dimension::Environment => {
-            label(consumer.and_then(|consumer| consumer.environment.as_ref()))
-        }
-        Dimension::User => request.peek.user.as_deref().unwrap_or_default(),
-        Dimension::Model => &candidate.model,
-        Dimension::Namespace => &request.route.name.namespace,
-        Dimension::Header(name) => {
-            request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-        }
-    })
 }
 
 #[cfg(test)]

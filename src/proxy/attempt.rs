@@ -1,7 +1,9 @@
 //! Tries upstream: which key, which target next, and when to stop. Everything here happens before a
 //! byte of an answer has gone to the caller; afterwards there is no second try.
 
+mod address;
 mod answer;
+mod count;
 mod failure;
 mod request;
 
@@ -13,8 +15,12 @@ use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    llm::{Endpoint, Peek, RequestError, ResponseContext, Rewrite, UpstreamRequest, WholeResponse},
-    snapshot::{self, Credential, Provider, Route},
+    credential::Credentials,
+    llm::{
+        Dialect, Endpoint, Peek, RequestError, ResponseContext, Rewrite, UpstreamRequest,
+        WholeResponse, claude_on_vertex,
+    },
+    snapshot::{self, Credential, Fidelity, Provider, Route},
     telemetry::{AttemptRecord, brief},
 };
 
@@ -27,7 +33,9 @@ use super::{
     upstream::{SendError, UpstreamBody, Upstreams},
 };
 
+pub use answer::{error_answer, upstream_id};
 pub use failure::{Failure, Reason};
+pub use request::{credential, key_header};
 
 /// A failure later than this is not tried again on the same target: it would double the wait.
 const RETRY_WITHIN: Duration = Duration::from_secs(20);
@@ -78,6 +86,8 @@ pub enum Content {
 pub struct Attempts<'a> {
     /// Connections.
     pub upstreams: &'a Upstreams,
+    /// Credentials of clouds.
+    pub credentials: &'a Credentials,
     /// Keys.
     pub keys: &'a KeyPool,
     /// The request.
@@ -132,9 +142,18 @@ impl Attempts<'_> {
         let call = self.call;
         let Some(candidate) = call.candidates.get(index) else { return Err(Failure::no_target()) };
         let provider = &candidate.target.provider;
+        if candidate.translator.is_local() || cannot_count(call.endpoint, candidate) {
+            self.settlement.serve(call.endpoint, &call.route, index, candidate);
+            self.settlement.estimate();
+            return count::count(call, candidate).await;
+        }
         let translated =
             translate(call, candidate).map_err(|error| Failure::untranslatable(error.into()))?;
+        if call.route.fidelity == Fidelity::Strict && !translated.dropped.is_empty() {
+            return Err(Failure::unfaithful(&candidate.target, &translated.dropped));
+        }
         self.settlement.serve(call.endpoint, &call.route, index, candidate);
+        self.settlement.asked_for_images(admit::images(call.endpoint, &call.peek, candidate));
         let mut tried = Vec::new();
         let mut limited: Option<Failure> = None;
         loop {
@@ -146,6 +165,11 @@ impl Attempts<'_> {
                 Ok(answer) => return Ok(Answer { dropped: translated.dropped, ..answer }),
                 Err(failure) => failure.without_keys(&provider.credentials),
             };
+            if failure.reason == Reason::Status(401)
+                && let Some(identity) = &provider.identity
+            {
+                self.credentials.refused(identity);
+            }
             let Some(credential) = key.and_then(|key| provider.credentials.get(key)) else {
                 return Err(failure);
             };
@@ -235,11 +259,14 @@ impl Attempts<'_> {
         key: Option<usize>,
     ) -> Result<http::Response<UpstreamBody>, SendError> {
         let provider = &candidate.target.provider;
-        let path = candidate.translator.upstream_path();
+        let path = candidate.translator.upstream_path(&candidate.model, self.call.stream);
         let snapshot::Endpoint::Http { scheme, authority, base_path } = &provider.endpoint else {
-            return self.upstreams.ask_mock(path, &translated.body).await;
+            return self.upstreams.ask_mock(&path, &translated.body).await;
         };
-        let path = format!("{base_path}{path}");
+        let dialect = candidate.translator.upstream();
+        let (model, stream) = (&*candidate.model, self.call.stream);
+        let address = address::Call { dialect, path: &path, model, stream };
+        let path = address::path_and_query(&provider.addressing, base_path, address);
         let uri = http::Uri::builder()
             .scheme(scheme.clone())
             .authority(authority.clone())
@@ -251,6 +278,9 @@ impl Attempts<'_> {
         *request.uri_mut() = uri;
         let key = key.and_then(|key| provider.credentials.get(key));
         *request.headers_mut() = request::headers(self.call, candidate, translated, key);
+        if let Some(identity) = &provider.identity {
+            self.credentials.authorize(identity, &mut request, &translated.body).await?;
+        }
         self.upstreams.send(provider.connect_timeout, request).await
     }
 }
@@ -265,11 +295,27 @@ fn warn_refused(provider: &Provider, key: &Credential, model: Option<&str>) {
     );
 }
 
+/// Vertex AI counts for Claude in another place, which is not asked.
+fn cannot_count(endpoint: Endpoint, candidate: &Candidate) -> bool {
+    endpoint == Endpoint::CountTokens
+        && candidate.target.provider.addressing == snapshot::Addressing::Vertex
+}
+
 fn translate(call: &Call, candidate: &Candidate) -> Result<UpstreamRequest, RequestError> {
     let rewrite = Rewrite {
         model: &candidate.model,
         parameters: candidate.target.parameters.as_ref(),
-        default_max_tokens: admit::model(candidate).and_then(|model| model.max_output_tokens),
+        default_max_tokens: candidate.terms.assumed_output(),
     };
-    candidate.translator.request(&call.body, &call.peek, &rewrite)
+    let mut translated = candidate.translator.request(&call.body, &call.peek, &rewrite)?;
+    for betas in call.headers.get_all(request::ANTHROPIC_BETA) {
+        if let Ok(betas) = betas.to_str() {
+            candidate.translator.add_betas(&mut translated, &candidate.model, betas);
+        }
+    }
+    let on_vertex = candidate.target.provider.addressing == snapshot::Addressing::Vertex;
+    if on_vertex && candidate.translator.upstream() == Dialect::Anthropic {
+        translated.body = claude_on_vertex::body(&translated.body)?;
+    }
+    Ok(translated)
 }

@@ -3,33 +3,32 @@
 //! has room, and left at once when the caller is gone.
 
 use std::{
-    convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
+use thiserror::Error;
 use tokio::time::{Instant, Sleep};
 
-use crate::llm::{
-    ApiError, Dialect, ErrorKind, StreamFault, StreamTranslator, encode_stream_error,
-};
+use crate::llm::{ApiError, ErrorKind, StreamFault, StreamForm, StreamTranslator};
 
-use super::{server::DrainWait, settle::Settlement, upstream::UpstreamBody};
+use super::{direct::Download, server::DrainWait, settle::Settlement, upstream::UpstreamBody};
 
-/// No answer can break midway: whole answers are complete before their head is sent, and a stream
-/// whose provider fails ends with an error event.
-pub type BodyError = Infallible;
+/// An answer broke midway, and nothing but the end of its connection can say so: it is handed on
+/// unread. Whole answers are complete before their head is sent, and a stream of frames whose provider
+/// fails ends with an error in a frame.
+#[derive(Debug, Error)]
+#[error("the provider's answer broke off")]
+pub struct BodyError;
 
 /// Bytes read from a provider at most before the caller's connection gets its turn.
 const BURST: usize = 64 << 10;
 /// How long a provider may keep its connection open after the end of its stream.
 const GRACE: Duration = Duration::from_millis(500);
-/// An SSE comment, which clients skip.
-const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// The body of every answer of the data port.
 pub struct Body {
@@ -39,6 +38,7 @@ pub struct Body {
 enum Inner {
     Whole(Option<Bytes>),
     Stream(Box<Stream>),
+    Download(Box<Download>),
 }
 
 /// What a stream starts from.
@@ -51,6 +51,17 @@ pub struct Opened {
     pub held: Vec<Bytes>,
     /// Whether the provider's answer has ended already.
     pub ended: bool,
+    /// What the caller gets.
+    pub form: Form,
+}
+
+/// What a stream looks like to the caller.
+#[derive(Clone, Debug)]
+pub enum Form {
+    /// Frames: between two of them something may be put.
+    Frames(StreamForm),
+    /// Bytes of the provider's media type, if it names one.
+    Opaque(Option<HeaderValue>),
 }
 
 /// Time limits of a stream.
@@ -72,13 +83,8 @@ impl Body {
     }
 
     /// A stream. It settles the request when it ends or is dropped.
-    pub(super) fn stream(
-        opened: Opened,
-        dialect: Dialect,
-        pace: Pace,
-        settlement: Settlement,
-    ) -> Self {
-        let Opened { upstream, translator, held, ended } = opened;
+    pub(super) fn stream(opened: Opened, pace: Pace, settlement: Settlement) -> Self {
+        let Opened { upstream, translator, held, ended, form } = opened;
         let now = Instant::now();
         let timer = Box::pin(tokio::time::sleep_until(now + pace.keep_alive));
         let mut stream = Stream {
@@ -86,7 +92,8 @@ impl Body {
             translator,
             out: held,
             settlement: Some(settlement),
-            dialect,
+            form,
+            is_broken: false,
             pace,
             timer,
             silent_since: None,
@@ -96,6 +103,13 @@ impl Body {
             stream.complete();
         }
         Self { inner: Inner::Stream(Box::new(stream)) }
+    }
+}
+
+impl Body {
+    /// The answer of a direct call.
+    pub(super) fn download(download: Download) -> Self {
+        Self { inner: Inner::Download(Box::new(download)) }
     }
 }
 
@@ -110,7 +124,10 @@ impl http_body::Body for Body {
         match &mut self.inner {
             Inner::Whole(whole) => Poll::Ready(whole.take().map(|bytes| Ok(Frame::data(bytes)))),
             Inner::Stream(stream) => {
-                stream.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
+                stream.poll_next(cx).map(|next| next.map(|bytes| bytes.map(Frame::data)))
+            }
+            Inner::Download(download) => {
+                download.poll_next(cx).map(|next| next.map(|bytes| bytes.map(Frame::data)))
             }
         }
     }
@@ -118,7 +135,10 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.inner {
             Inner::Whole(whole) => whole.is_none(),
-            Inner::Stream(stream) => stream.upstream.is_none() && stream.out.is_empty(),
+            Inner::Stream(stream) => {
+                stream.upstream.is_none() && stream.out.is_empty() && !stream.is_broken
+            }
+            Inner::Download(download) => download.is_over(),
         }
     }
 
@@ -127,7 +147,7 @@ impl http_body::Body for Body {
             Inner::Whole(whole) => {
                 SizeHint::with_exact(whole.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Inner::Stream(_) => SizeHint::default(),
+            Inner::Stream(_) | Inner::Download(_) => SizeHint::default(),
         }
     }
 }
@@ -137,6 +157,7 @@ impl std::fmt::Debug for Body {
         f.write_str(match self.inner {
             Inner::Whole(_) => "Body(whole)",
             Inner::Stream(_) => "Body(stream)",
+            Inner::Download(_) => "Body(download)",
         })
     }
 }
@@ -148,7 +169,9 @@ struct Stream {
     out: Vec<Bytes>,
     /// `None` once the request is settled.
     settlement: Option<Settlement>,
-    dialect: Dialect,
+    form: Form,
+    /// The caller must be told by the end of the connection.
+    is_broken: bool,
     pace: Pace,
     /// Never reset while it would fire early enough anyway: an early wake-up is cheaper than a reset
     /// for every chunk.
@@ -159,17 +182,18 @@ struct Stream {
 }
 
 impl Stream {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
             let waiting = match self.upstream {
                 Some(_) => self.read(cx).is_pending(),
                 None => false,
             };
             if !self.out.is_empty() {
-                return Poll::Ready(Some(join(&mut self.out)));
+                return Poll::Ready(Some(Ok(join(&mut self.out))));
             }
             if self.upstream.is_none() {
-                return Poll::Ready(None);
+                let broken = std::mem::take(&mut self.is_broken);
+                return Poll::Ready(broken.then_some(Err(BodyError)));
             }
             if waiting {
                 std::task::ready!(self.poll_time(cx));
@@ -232,8 +256,11 @@ impl Stream {
             }
             if now >= comment_at {
                 self.commented_at = now;
-                self.out.push(Bytes::from_static(KEEP_ALIVE));
-                return Poll::Ready(());
+                if let Form::Frames(form) = self.form {
+                    self.out.push(Bytes::from_static(form.filler()));
+                    return Poll::Ready(());
+                }
+                continue;
             }
             let mut next = comment_at.min(idle_at).min(deadline);
             if terminated {
@@ -254,10 +281,11 @@ impl Stream {
         }
     }
 
-    /// Ends the stream with an error event and without a terminator.
+    /// Ends the stream with an error and without a terminator.
     fn break_off(&mut self, error: ApiError) {
         self.upstream = None;
-        self.out.push(encode_stream_error(self.dialect, &error));
+        self.is_broken = matches!(self.form, Form::Opaque(_));
+        self.translator.fail(&error, &mut self.out);
         if let Some(mut settlement) = self.settlement.take() {
             settlement.delivered(self.translator.progress());
             settlement.incomplete(&error.code);

@@ -56,7 +56,7 @@ pub fn entry<'a>(
     consumer: Option<&Consumer>,
     id: &'a str,
 ) -> Option<ModelEntry<'a>> {
-    let route = snapshot.routes.find(id, consumer)?.route;
+    let route = snapshot.routes.find(id, consumer, None)?.route;
     let owned_by = route.targets.first().map_or("", |target| target.provider.kind);
     Some(ModelEntry { id, created: created(route), owned_by })
 }

@@ -4,52 +4,90 @@
 use std::{borrow::Cow, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use crate::llm::{Dialect, Endpoint, ErrorKind};
+use crate::llm::{Called, Dialect, Endpoint, ErrorKind, endpoint::decoded};
 
 use super::{Limits, respond::Rejection};
 
+/// Bytes that are made room for on the word of `content-length` alone.
+const MAX_ANNOUNCED: usize = 1 << 20;
 /// Bytes of a refused request's body that are read for the caller's sake.
 const MAX_DISCARD: usize = 64 << 20;
 /// How long that may take, and how long the caller may be silent meanwhile.
 const DISCARD_PATIENCE: Duration = Duration::from_secs(5);
 const DISCARD_SILENCE: Duration = Duration::from_millis(500);
 
+/// Where answers of Responses are asked for; what a provider keeps of them would lie below.
+const RESPONSES: &str = "/v1/responses";
+
 /// What a path of the data port asks for.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Asked<'a> {
     /// A call of a model.
-    Call(Endpoint),
+    Call(Called<'a>),
     /// The list of models.
     Models,
     /// One model of the list.
     Model(Cow<'a, str>),
 }
 
+/// Google's clients send their key in it.
+const GOOGLE_KEY: &str = "x-goog-api-key";
+
 /// The dialect in which a caller of this path expects errors.
 pub fn dialect(path: &str, headers: &HeaderMap) -> Dialect {
     let messages = path == "/v1/messages" || path.starts_with("/v1/messages/");
+    if path.ends_with("/rerank") {
+        return Dialect::Cohere;
+    }
     let models = path == "/v1/models" || path.starts_with("/v1/models/");
+    // Behind a colon stands what is done with a model; OpenAI's and Anthropic's paths have none.
+    let method = models && path.rsplit('/').next().is_some_and(is_method);
+    if path.starts_with("/v1beta/") || method || (models && headers.contains_key(GOOGLE_KEY)) {
+        return Dialect::Gemini;
+    }
     match messages || (models && headers.contains_key("anthropic-version")) {
         true => Dialect::Anthropic,
+        false if path == RESPONSES || is_kept_answer(path) => Dialect::Responses,
         false => Dialect::OpenAi,
     }
+}
+
+/// Whether the end of a path is `model:method`, of a method that Gemini knows.
+fn is_method(segment: &str) -> bool {
+    ["Content", "Contents", "Tokens"].iter().any(|ending| segment.ends_with(ending))
+        && (segment.contains(':') || segment.contains("%3A") || segment.contains("%3a"))
+}
+
+/// Whether a path is that of an answer that a provider keeps.
+fn is_kept_answer(path: &str) -> bool {
+    path.strip_prefix(RESPONSES).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn not_kept() -> Rejection {
+    let message = "answers cannot be looked up, cancelled or deleted here, for it is not known which \
+                   provider keeps them: ask that provider, or send \"store\": false and keep the \
+                   answer's items yourself";
+    Rejection::refuse(StatusCode::NOT_FOUND, ErrorKind::NotFound, "response_not_found", message)
 }
 
 /// What is asked for.
 ///
 /// # Errors
 /// 404 for a path that does not exist, 405 for a method that it does not take.
-pub fn asked<'a>(method: &Method, path: &'a str) -> Result<Asked<'a>, Rejection> {
-    let (asked, allowed, allow) = if let Some(endpoint) = Endpoint::from_path(path) {
-        (Asked::Call(endpoint), Method::POST, "POST")
-    } else if path == "/v1/models" {
+pub fn asked<'a>(method: &Method, uri: &'a Uri) -> Result<Asked<'a>, Rejection> {
+    let path = uri.path();
+    let (asked, allowed, allow) = if let Some(called) = Called::read(path, uri.query()) {
+        (Asked::Call(called), Method::POST, "POST")
+    } else if matches!(path, "/v1/models" | "/v1beta/models") {
         (Asked::Models, Method::GET, "GET")
-    } else if let Some(id) = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty()) {
+    } else if let Some(id) = model_of(path) {
         (Asked::Model(decoded(id)), Method::GET, "GET")
+    } else if is_kept_answer(path) {
+        return Err(not_kept());
     } else {
         let paths = Endpoint::ALL.map(Endpoint::path).join(", ");
         let message = format!("there is no such path here: use {paths} or /v1/models");
@@ -73,28 +111,10 @@ pub fn asked<'a>(method: &Method, path: &'a str) -> Result<Asked<'a>, Rejection>
     Err(rejection)
 }
 
-/// A part of a path without its percent-encoding (RFC 3986, 2.1): SDKs encode the slash of `a/b`.
-fn decoded(part: &str) -> Cow<'_, str> {
-    if !part.contains('%') {
-        return part.into();
-    }
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = match (first, after) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        let (byte, read) = escaped.map_or((first, 0), |(high, low)| (high << 4 | low, 2));
-        bytes.push(byte);
-        rest = after.get(read..).unwrap_or_default();
-    }
-    // What is not text names no model.
-    String::from_utf8(bytes).map_or(part.into(), Cow::Owned)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+/// The model of which `GET /v1/models/{id}` asks.
+fn model_of(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/v1/").or_else(|| path.strip_prefix("/v1beta/"))?;
+    rest.strip_prefix("models/").filter(|id| !id.is_empty())
 }
 
 /// Makes sure that the body is JSON as it stands.
@@ -139,11 +159,12 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse().ok()).is_some_and(|n: usize| n > limits.max_body) {
+    let announced = announced.and_then(|text| text.parse().ok()).unwrap_or(0);
+    if announced > limits.max_body {
         return Err(too_large(limits.max_body));
     }
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut whole = BytesMut::new();
     // Only a body in several pieces is worth a look at the clock.
     let mut started = None;
     while !body.is_end_stream() {
@@ -151,7 +172,7 @@ where
         let Some(frame) = frame.map_err(|_| silent(limits.body_idle))? else { break };
         // Trailers mean nothing here.
         let Ok(data) = frame.map_err(|_| Rejection::gone())?.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > limits.max_body {
+        if first.len() + whole.len() + data.len() > limits.max_body {
             return Err(too_large(limits.max_body));
         }
         if !body.is_end_stream()
@@ -160,12 +181,17 @@ where
             return Err(slow(limits.body_total));
         }
         // Most bodies come in one piece, which then needs no copy.
-        match first.is_empty() {
-            true => first = data,
-            false => rest.extend_from_slice(&data),
+        if first.is_empty() && whole.is_empty() {
+            first = data;
+            continue;
         }
+        if !first.is_empty() {
+            whole.reserve(announced.min(MAX_ANNOUNCED));
+            whole.extend_from_slice(&std::mem::take(&mut first));
+        }
+        whole.extend_from_slice(&data);
     }
-    Ok(if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() })
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
 
 /// A body that may be answered before it is read. Many clients read no answer until they have sent
@@ -236,11 +262,17 @@ mod tests {
         for (path, id) in
             [("a/b", "a/b"), ("a%2Fb%3a%F0%9F%98%80", "a/b:😀"), ("100%", "100%"), ("%ff", "%ff")]
         {
-            let path = format!("/v1/models/{path}");
-            assert_eq!(asked(&Method::GET, &path).unwrap(), Asked::Model(id.into()));
+            let uri: Uri = format!("/v1/models/{path}").parse().unwrap();
+            assert_eq!(asked(&Method::GET, &uri).unwrap(), Asked::Model(id.into()));
         }
-        assert_eq!(asked(&Method::GET, "/v1/chat").unwrap_err().error.status, 404);
-        let wrong = asked(&Method::GET, "/v1/embeddings").unwrap_err();
+        let get = |path: &'static str| asked(&Method::GET, &Uri::from_static(path)).unwrap_err();
+        assert_eq!(get("/v1/chat").error.status, 404);
+        for kept in ["/v1/responses/resp_1", "/v1/responses/resp_1/cancel"] {
+            let error = get(kept).error;
+            assert_eq!((error.status.as_u16(), error.code.as_ref()), (404, "response_not_found"));
+        }
+        assert_eq!(get("/v1/responses").error.status, 405);
+        let wrong = get("/v1/embeddings");
         assert_eq!((wrong.error.status.as_u16(), wrong.allow), (405, Some("POST")));
     }
 
@@ -252,6 +284,8 @@ mod tests {
         headers.insert("anthropic-version", "2023-06-01".parse().unwrap());
         assert_eq!(dialect("/v1/models", &headers), Dialect::Anthropic);
         assert_eq!(dialect("/v1/chat/completions", &headers), Dialect::OpenAi);
+        assert_eq!(dialect("/v1/responses", &headers), Dialect::Responses);
+        assert_eq!(dialect("/v1/responses/resp_1", &headers), Dialect::Responses);
     }
 
     /// A body that comes in pieces of one byte.

@@ -1,14 +1,15 @@
 //! The order of a request's phases, and nothing else.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, request::Parts};
 
 use crate::{
     budget::{Clock, Ledger, Refusal},
+    credential::{Credentials, Environment},
     llm::{
-        Dialect, Endpoint, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model,
+        Called, Dialect, Endpoint, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model,
         encode_models, peek,
     },
     snapshot::{Consumer, Published, Route, Snapshot},
@@ -21,9 +22,11 @@ use super::{
     attempt::{Answer, Attempts, Call, Content, Failure},
     body::{Pace, shutting_down},
     catalogue::{self, Catalogue},
+    direct,
     identify::{identify, key_missing},
     keys::KeyPool,
     parse::{Asked, Unread, asked, check_media, collect, dialect},
+    realtime,
     respond::{self, Rejection},
     select::{Candidate, Turns, candidates},
     server::DrainSignal,
@@ -45,6 +48,8 @@ pub struct Deps {
     pub limits: Limits,
     /// Whether providers on the machine itself may be called.
     pub allow_loopback: bool,
+    /// Where the gateway's own identity in a cloud is described.
+    pub environment: Environment,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// How far a shutdown is: streams that outlast it end with an error event.
@@ -53,10 +58,11 @@ pub struct Deps {
 
 /// Answers requests of the data port.
 pub struct Pipeline {
-    deps: Deps,
-    upstreams: Upstreams,
-    turns: Turns,
-    keys: KeyPool,
+    pub(super) deps: Deps,
+    pub(super) upstreams: Upstreams,
+    pub(super) credentials: Credentials,
+    pub(super) turns: Turns,
+    pub(super) keys: KeyPool,
 }
 
 /// What is known of a request before its body is read.
@@ -64,7 +70,7 @@ struct Arrived<'a> {
     headers: HeaderMap,
     snapshot: &'a Snapshot,
     consumer: Option<Arc<Consumer>>,
-    endpoint: Endpoint,
+    called: Called<'a>,
 }
 
 impl Pipeline {
@@ -74,26 +80,31 @@ impl Pipeline {
     /// If TLS towards providers cannot be set up.
     pub fn new(deps: Deps) -> Result<Arc<Self>, rustls::Error> {
         let upstreams = Upstreams::new(deps.allow_loopback)?;
+        let credentials = Credentials::new(
+            upstreams.tls().clone(),
+            deps.environment.clone(),
+            Arc::clone(&deps.clock),
+            deps.allow_loopback,
+        );
         let (turns, keys) = (Turns::default(), KeyPool::default());
-        Ok(Arc::new(Self { deps, upstreams, turns, keys }))
+        Ok(Arc::new(Self { deps, upstreams, credentials, turns, keys }))
     }
 
     /// Answers one request. It never fails: errors are answers in the caller's dialect. Dropping the
     /// future or the answer's body means that the caller is gone.
-    pub async fn handle<B>(
-        self: &Arc<Self>,
-        request: Request<B>,
-        _peer: SocketAddr,
-    ) -> Response<Body>
+    pub async fn handle<B>(self: &Arc<Self>, request: Request<B>) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Send + Unpin,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     {
         let (head, body) = request.into_parts();
-        let record = Record {
-            request_id: respond::request_id(&head.headers).into(),
-            endpoint: Endpoint::from_path(head.uri.path()).map_or("", Endpoint::path),
-            ..Record::default()
-        };
+        if head.uri.path().starts_with(direct::PREFIX) {
+            return Box::pin(direct::handle(self, head, body)).await;
+        }
+        if head.uri.path() == realtime::PATH {
+            return Box::pin(realtime::handle(self, head)).await;
+        }
+        let record =
+            Record { request_id: respond::request_id(&head.headers).into(), ..Record::default() };
         let mut settlement = Settlement::open(&self.deps.metrics, &self.deps.log, record);
         let dialect = dialect(head.uri.path(), &head.headers);
         // Boxed, for the futures inside are large and most of a connection's life is spent elsewhere.
@@ -103,7 +114,7 @@ impl Pipeline {
                 settlement.complete();
                 respond::json(StatusCode::OK, body, &settlement.record)
             }
-            Ok(Served::Answer(answer)) => deliver(*answer, dialect, settlement),
+            Ok(Served::Answer(answer)) => deliver(*answer, settlement),
             Err(rejection) => {
                 settlement.rejected(&rejection, rejection.error.status_for(dialect).as_u16());
                 unread.discard().await;
@@ -129,12 +140,15 @@ impl Pipeline {
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let asked = asked(&head.method, head.uri.path())?;
+        let asked = asked(&head.method, &head.uri)?;
+        if let Asked::Call(called) = &asked {
+            settlement.record.endpoint = called.endpoint.path().into();
+        }
         let snapshot = self.deps.published.load_full();
         let consumer = identify(&snapshot.consumers, &head.headers, self.deps.clock.now())?;
         note_consumer(&mut settlement.record, consumer.as_deref());
-        let endpoint = match asked {
-            Asked::Call(endpoint) => endpoint,
+        let called = match asked {
+            Asked::Call(called) => called,
             Asked::Models => {
                 return models(&snapshot, consumer.as_deref(), dialect).map(Served::Json);
             }
@@ -148,13 +162,13 @@ impl Pipeline {
         }
         check_media(&head.headers)?;
         let bytes = collect(&head.headers, body, &self.deps.limits).await?;
-        let arrived = Arrived { headers: head.headers, snapshot: &snapshot, consumer, endpoint };
+        let arrived = Arrived { headers: head.headers, snapshot: &snapshot, consumer, called };
         let call = self.prepare(arrived, bytes, settlement)?;
         // A reload must not wait for the longest stream to let go of the old configuration.
         drop(snapshot);
         let pace = self.pace(&call);
-        let (upstreams, keys) = (&self.upstreams, &self.keys);
-        let mut attempts = Attempts { upstreams, keys, call: &call, settlement };
+        let (upstreams, credentials, keys) = (&self.upstreams, &self.credentials, &self.keys);
+        let mut attempts = Attempts { upstreams, credentials, keys, call: &call, settlement };
         let answer = tokio::select! {
             biased;
             answer = attempts.run(&self.turns) => answer.map_err(Failure::into_rejection)?,
@@ -170,12 +184,13 @@ impl Pipeline {
         body: Bytes,
         settlement: &mut Settlement,
     ) -> Result<Call, Rejection> {
-        let Arrived { headers, snapshot, consumer, endpoint } = arrived;
-        let mut peek = peek(endpoint, &body)?;
+        let Arrived { headers, snapshot, consumer, called } = arrived;
+        let endpoint = called.endpoint;
+        let mut peek = peek(&called, &body)?;
         if peek.user.is_none() {
             peek.user = named_user(&headers);
         }
-        let stream = peek.stream && endpoint != Endpoint::Embeddings;
+        let stream = peek.stream && endpoint.work().has_output();
         note_request(&mut settlement.record, &peek, stream);
         let (route, mut candidates) = select(snapshot, consumer.as_deref(), endpoint, &peek)?;
         settlement.record.route = route.name.to_string();
@@ -191,6 +206,7 @@ impl Pipeline {
                 peek: &peek,
                 body_bytes: body.len(),
                 candidates: &candidates,
+                may_take: route.timeouts.total,
             },
         )
         .map_err(|refusal| self.deny(&refusal))?;
@@ -200,6 +216,9 @@ impl Pipeline {
             created: self.deps.clock.now().as_second(),
             model: peek.model.clone(),
             request_id: settlement.record.request_id.to_string(),
+            form: called.form,
+            request: if endpoint.repeats_request() { body.clone() } else { Bytes::new() },
+            base64: peek.base64,
         };
         Ok(Call { endpoint, headers, body, peek, stream, route, candidates, context, deadline })
     }
@@ -226,11 +245,7 @@ enum Served {
 }
 
 /// Hands an answer to the server; a stream takes the settlement along.
-fn deliver(
-    (answer, pace): (Answer, Pace),
-    dialect: Dialect,
-    mut settlement: Settlement,
-) -> Response<Body> {
+fn deliver((answer, pace): (Answer, Pace), mut settlement: Settlement) -> Response<Body> {
     let Answer { upstream_id, dropped, content } = answer;
     settlement.record.dropped = dropped.join(", ");
     let mut response = match content {
@@ -242,8 +257,8 @@ fn deliver(
             response
         }
         Content::Stream(opened) => {
-            let mut response = respond::stream(Body::whole(Bytes::new()), &settlement.record);
-            *response.body_mut() = Body::stream(opened, dialect, pace, settlement);
+            let mut response = respond::stream(&opened.form, &settlement.record);
+            *response.body_mut() = Body::stream(opened, pace, settlement);
             response
         }
     };
@@ -254,13 +269,13 @@ fn deliver(
 }
 
 /// The route that answers, and its targets.
-fn select(
+pub(super) fn select(
     snapshot: &Snapshot,
     consumer: Option<&Consumer>,
     endpoint: Endpoint,
     peek: &Peek,
 ) -> Result<(Arc<Route>, Vec<Candidate>), Rejection> {
-    let Some(found) = snapshot.routes.find(&peek.model, consumer) else {
+    let Some(found) = snapshot.routes.find(&peek.model, consumer, Some(endpoint)) else {
         return Err(unknown_model(consumer, &peek.model));
     };
     let route = found.route;
@@ -331,12 +346,12 @@ fn model(
 }
 
 /// The end user where the body names none.
-fn named_user(headers: &HeaderMap) -> Option<String> {
+pub(super) fn named_user(headers: &HeaderMap) -> Option<String> {
     let user = headers.get("x-sluice-user")?.to_str().ok()?;
     (!user.is_empty()).then(|| user.to_owned())
 }
 
-fn note_consumer(record: &mut Record, consumer: Option<&Consumer>) {
+pub(super) fn note_consumer(record: &mut Record, consumer: Option<&Consumer>) {
     if let Some(consumer) = consumer {
         record.consumer = consumer.name.to_string();
         record.team = consumer.team.clone().unwrap_or_default();

@@ -11,13 +11,14 @@ use crate::{
     telemetry::{Outcome, Record},
 };
 
-use super::Body;
+use super::{Body, body::Form};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_SLUICE_ROUTE: HeaderName = HeaderName::from_static("x-sluice-route");
 const X_SLUICE_TARGET: HeaderName = HeaderName::from_static("x-sluice-target");
 const X_SLUICE_ATTEMPTS: HeaderName = HeaderName::from_static("x-sluice-attempts");
 const X_SLUICE_DROPPED: HeaderName = HeaderName::from_static("x-sluice-dropped");
+const X_SLUICE_ESTIMATED: HeaderName = HeaderName::from_static("x-sluice-estimated");
 const X_SLUICE_COST: HeaderName = HeaderName::from_static("x-sluice-cost-usd");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -100,12 +101,17 @@ pub fn json(status: StatusCode, body: Bytes, record: &Record) -> Response<Body> 
     response
 }
 
-/// The head of a stream.
-pub fn stream(body: Body, record: &Record) -> Response<Body> {
-    let mut response = Response::new(body);
+/// The head of a stream, whose body is put in afterwards.
+pub fn stream(form: &Form, record: &Record) -> Response<Body> {
+    let mut response = Response::new(Body::whole(Bytes::new()));
     let headers = response.headers_mut();
-    let event_stream = HeaderValue::from_static("text/event-stream; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, event_stream);
+    let media_type = match form {
+        Form::Frames(form) => Some(HeaderValue::from_static(form.media_type())),
+        Form::Opaque(media_type) => media_type.clone(),
+    };
+    if let Some(media_type) = media_type {
+        headers.insert(header::CONTENT_TYPE, media_type);
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Or else nginx and its like hold the events back.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -114,7 +120,7 @@ pub fn stream(body: Body, record: &Record) -> Response<Body> {
 }
 
 /// What happened to the request, in headers.
-fn describe(headers: &mut HeaderMap, record: &Record) {
+pub fn describe(headers: &mut HeaderMap, record: &Record) {
     let mut text = |name: HeaderName, value: &str| {
         if !value.is_empty()
             && let Ok(value) = HeaderValue::from_str(value)
@@ -126,6 +132,9 @@ fn describe(headers: &mut HeaderMap, record: &Record) {
     text(X_SLUICE_ROUTE, &record.route);
     text(X_SLUICE_TARGET, &record.target);
     text(X_SLUICE_DROPPED, &record.dropped);
+    if record.estimated {
+        headers.insert(X_SLUICE_ESTIMATED, HeaderValue::from_static("true"));
+    }
     if !record.attempts.is_empty() {
         headers.insert(X_SLUICE_ATTEMPTS, record.attempts.len().into());
     }

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     llm::{Endpoint, Translator},
-    snapshot::{Route, Target},
+    snapshot::{Model, Route, Target},
 };
 
 /// Counters that routes share by the hash of their UID. Sharing one does no harm: every regular part
@@ -79,6 +79,8 @@ pub struct Candidate {
     pub target: Arc<Target>,
     /// The model to ask it for.
     pub model: Arc<str>,
+    /// What is known of that model.
+    pub terms: Model,
     /// How to talk to it.
     pub translator: Translator,
 }
@@ -89,9 +91,12 @@ pub fn candidates(route: &Route, endpoint: Endpoint, asked: &str, star: &str) ->
     let usable = route.targets.iter().filter(|target| target.weight > 0);
     usable
         .filter_map(|target| {
-            let translator = Translator::new(endpoint, target.provider.dialect).ok()?;
-            let model = target.model.resolve(asked, star).into();
-            Some(Candidate { target: target.clone(), model, translator })
+            let model: Arc<str> = target.model.resolve(asked, star).into();
+            let provider = &target.provider;
+            let translator = Translator::new(endpoint, provider.dialects(&model)).ok()?;
+            let translator = translator.with_quirks(provider.quirks);
+            let terms = provider.model(&model);
+            Some(Candidate { target: target.clone(), model, terms, translator })
         })
         .collect()
 }

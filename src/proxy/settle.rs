@@ -7,16 +7,16 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    budget::{Amounts, NanoUsd, Price, TokenCounts},
-    llm::{Endpoint, Progress, Usage, WholeResponse, estimate_tokens},
-    snapshot::{Pattern, Provider, Route, Target, TargetModel},
+    budget::{self, Amounts, NanoUsd, TokenCounts},
+    llm::{self, Endpoint, Progress, Usage, WholeResponse, Work, estimate_tokens},
+    snapshot::{Model, Pattern, Provider, Route, Target, TargetModel},
     telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record, metrics::TargetLabels},
 };
 
 use super::{admit::Admission, respond::Rejection, select::Candidate};
 
 /// The status that records give to a caller who left, as nginx does.
-const CLIENT_GONE: u16 = 499;
+pub(super) const CLIENT_GONE: u16 = 499;
 
 /// Owns what a request holds, and knows what it has used so far.
 pub struct Settlement {
@@ -28,7 +28,10 @@ pub struct Settlement {
     admission: Option<Admission>,
     served: Option<Served>,
     input_estimate: u64,
+    images_asked: u64,
     delivered: Delivered,
+    /// The answer itself is an estimate.
+    is_estimate: bool,
     is_charged: bool,
 }
 
@@ -39,6 +42,7 @@ struct Served {
     route: Arc<Route>,
     target: Arc<Target>,
     model: Arc<str>,
+    terms: Model,
 }
 
 #[derive(Default)]
@@ -61,7 +65,9 @@ impl Settlement {
             admission: None,
             served: None,
             input_estimate: 0,
+            images_asked: 0,
             delivered: Delivered::default(),
+            is_estimate: false,
             is_charged: false,
         }
     }
@@ -75,6 +81,16 @@ impl Settlement {
     pub fn hold(&mut self, admission: Option<Admission>, body_bytes: usize) {
         self.admission = admission;
         self.input_estimate = estimate_tokens(body_bytes);
+    }
+
+    /// How many pictures the candidate that is about to be called is asked for.
+    pub fn asked_for_images(&mut self, images: u64) {
+        self.images_asked = images;
+    }
+
+    /// The gateway answers by an estimate of its own.
+    pub fn estimate(&mut self) {
+        self.is_estimate = true;
     }
 
     /// A candidate is about to be called.
@@ -92,6 +108,7 @@ impl Settlement {
             route: Arc::clone(route),
             target: Arc::clone(&candidate.target),
             model: Arc::clone(&candidate.model),
+            terms: candidate.terms.clone(),
         });
     }
 
@@ -104,6 +121,8 @@ impl Settlement {
             let reason = attempt.reason.split(' ').next().unwrap_or_default();
             self.metrics.count_attempt(kind, reason);
         }
+        // Nearly always the only one.
+        self.record.attempts.reserve_exact(1);
         self.record.attempts.push(attempt);
     }
 
@@ -171,16 +190,22 @@ impl Settlement {
                 return;
             }
         };
-        let (usage, estimated) = self.delivered.tokens(self.input_estimate, charged.endpoint);
-        let cost = charged.price().map(|price| price.cost(&counts(&usage)));
+        let (mut usage, estimated) = self.delivered.tokens(self.input_estimate, charged.endpoint);
+        // Answers that are pictures do not say how many they are.
+        if usage.images == 0 {
+            usage.images = self.images_asked;
+        }
+        let cost = charged.terms.price.as_ref().map(|price| price.cost(&counts(&usage)));
+        let price_source = charged.terms.price_source.as_str();
         if let Some(admission) = admission {
             let tokens = usage.total();
             let used = Amounts { cost: cost.unwrap_or(NanoUsd(0)), tokens, requests: 1 };
             admission.settle(charged.index, used);
         }
         self.record.usage = usage;
-        self.record.estimated = estimated;
+        self.record.estimated = estimated || self.is_estimate;
         self.record.cost = cost;
+        self.record.price_source = price_source;
     }
 
     fn count(&self) {
@@ -202,11 +227,12 @@ impl Settlement {
             self.metrics.count_failure(&record.route, target, record.status, outcome);
             self.metrics.observe_failure(&labels, outcome, seconds);
         }
-        if matches!(record.outcome, Outcome::Refused | Outcome::Failed) {
+        let counts = served.endpoint.work() == Work::Count;
+        if counts || matches!(record.outcome, Outcome::Refused | Outcome::Failed) {
             return;
         }
         series.input.observe(record.usage.input as f64);
-        if served.endpoint != Endpoint::Embeddings {
+        if served.endpoint.work().has_output() {
             series.output.observe(record.usage.output as f64);
         }
         if let Some(first) = record.first_token {
@@ -242,7 +268,10 @@ impl Drop for Settlement {
 impl Delivered {
     /// What to charge, and whether it is an estimate.
     fn tokens(&self, input: u64, endpoint: Endpoint) -> (Usage, bool) {
-        let generates = endpoint != Endpoint::Embeddings;
+        if endpoint.work() == Work::Count {
+            return (Usage::default(), false);
+        }
+        let generates = endpoint.work().generates_text();
         let bytes = usize::try_from(self.output_bytes).unwrap_or(usize::MAX);
         let output = if generates { estimate_tokens(bytes) } else { 0 };
         match self.usage {
@@ -255,10 +284,6 @@ impl Delivered {
 }
 
 impl Served {
-    fn price(&self) -> Option<Price> {
-        self.target.provider.models.get(&*self.model)?.price
-    }
-
     fn labels(&self) -> TargetLabels<'_> {
         let provider = &self.target.provider;
         // The caller's own words become a label only where they are somebody's configuration.
@@ -282,7 +307,7 @@ impl Served {
 }
 
 /// `gen_ai.provider.name` of the OpenTelemetry GenAI conventions.
-fn provider_name(provider: &Provider) -> &'static str {
+pub(super) fn provider_name(provider: &Provider) -> &'static str {
     match provider.kind {
         "OpenAI" => "openai",
         "Anthropic" => "anthropic",
@@ -290,13 +315,65 @@ fn provider_name(provider: &Provider) -> &'static str {
         "Ollama" => "ollama",
         "VLLM" => "vllm",
         "Mock" => "mock",
+        "AzureOpenAI" => "azure.ai.openai",
+        "Bedrock" => "aws.bedrock",
+        "Gemini" => "gcp.gemini",
+        "VertexAI" => "gcp.vertex_ai",
+        "Cohere" => "cohere",
+        "DeepSeek" => "deepseek",
+        "Fireworks" => "fireworks",
+        "Groq" => "groq",
+        "Mistral" => "mistral_ai",
+        "OpenRouter" => "openrouter",
+        "Perplexity" => "perplexity",
+        "Together" => "together",
+        "XAI" => "x_ai",
         other => other,
     }
 }
 
-fn counts(usage: &Usage) -> TokenCounts {
-    let Usage { input, output, cached_input, cache_write, reasoning } = *usage;
-    TokenCounts { input, output, cached_input, cache_write, reasoning }
+pub(super) fn counts(usage: &Usage) -> TokenCounts {
+    // Named one by one: a count that is added must not be forgotten here.
+    let Usage {
+        input,
+        output,
+        cached_input,
+        cache_write,
+        cache_write_1h,
+        reasoning,
+        audio_input,
+        audio_output,
+        image_input,
+        image_output,
+        images,
+        requests,
+        service_tier,
+    } = *usage;
+    TokenCounts {
+        input,
+        output,
+        cached_input,
+        cache_write,
+        cache_write_1h,
+        reasoning,
+        audio_input,
+        audio_output,
+        image_input,
+        image_output,
+        images,
+        requests,
+        service_tier: self::service_tier(service_tier),
+    }
+}
+
+/// The tier by which a price is chosen.
+pub(super) fn service_tier(tier: llm::ServiceTier) -> budget::ServiceTier {
+    match tier {
+        llm::ServiceTier::Standard => budget::ServiceTier::Standard,
+        llm::ServiceTier::Batch => budget::ServiceTier::Batch,
+        llm::ServiceTier::Flex => budget::ServiceTier::Flex,
+        llm::ServiceTier::Priority => budget::ServiceTier::Priority,
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    budget::{BudgetPlan, Limit, ManualClock, Price, Rate, Window},
+    budget::{BudgetPlan, Limit, ManualClock, Price, Rate, Rates, ServiceTier, Tier, Window},
     llm::{Dialect, Parameters, Rewrite, Translator, peek},
-    snapshot::{self, ObjectName, Provider, Target, TargetModel, Timeouts},
+    snapshot::{self, Dimension, Model, ObjectName, Provider, Target, TargetModel, Timeouts},
 };
 
 fn candidate(provider: &str, model: &str, entry: Option<Model>) -> Candidate {
@@ -18,11 +18,16 @@ fn candidate(provider: &str, model: &str, entry: Option<Model>) -> Candidate {
         name: ObjectName::new("team", provider),
         uid: provider.into(),
         kind: "Mock",
-        dialect: Dialect::OpenAi,
+        dialects: &[Dialect::OpenAi],
+        quirks: crate::llm::Quirks::NONE,
+        addressing: Default::default(),
+        key_header: Default::default(),
+        identity: None,
         endpoint: snapshot::Endpoint::Mock,
         credentials: Vec::new(),
         headers: Vec::new(),
         models,
+        prices: Vec::new(),
         connect_timeout: Duration::from_secs(5),
     };
     let target = Target {
@@ -33,13 +38,15 @@ fn candidate(provider: &str, model: &str, entry: Option<Model>) -> Candidate {
         priority: 0,
         parameters: None,
     };
-    let translator = Translator::new(Endpoint::ChatCompletions, Dialect::OpenAi).unwrap();
-    Candidate { target: Arc::new(target), model: model.into(), translator }
+    let translator = Translator::new(Endpoint::ChatCompletions, &[Dialect::OpenAi]).unwrap();
+    let terms = target.provider.model(model);
+    Candidate { target: Arc::new(target), model: model.into(), terms, translator }
 }
 
 fn priced(output: u64) -> Option<Model> {
-    let price = Price { input: Rate(0), output: Rate(output), ..Price::default() };
-    Some(Model { price: Some(price), max_output_tokens: Some(1000) })
+    let rates = Rates { input: Rate(0), output: Rate(output), ..Rates::default() };
+    let price = Some(Price::flat(rates).into());
+    Some(Model { price, max_output_tokens: Some(1000), ..Model::default() })
 }
 
 fn budget(unit: Unit, amount: u64, per: Vec<Dimension>) -> Budget {
@@ -70,6 +77,8 @@ fn route(budget: Budget) -> Route {
         labels: Default::default(),
         models: Vec::new(),
         access: Default::default(),
+        endpoints: Vec::new(),
+        fidelity: Default::default(),
         rule: "0".into(),
         targets: Vec::new(),
         fault: None,
@@ -93,7 +102,7 @@ impl Case {
     }
 
     fn admit(&self) -> Result<Option<Admission>, Box<Refusal>> {
-        let peek = peek(Endpoint::ChatCompletions, self.body.as_bytes()).unwrap();
+        let peek = peek(&Endpoint::ChatCompletions.into(), self.body.as_bytes()).unwrap();
         admit(
             &self.ledger,
             &Admitted {
@@ -104,6 +113,7 @@ impl Case {
                 peek: &peek,
                 body_bytes: self.body.len(),
                 candidates: &self.candidates,
+                may_take: Duration::ZERO,
             },
         )
     }
@@ -188,15 +198,15 @@ fn a_target_without_a_price_is_left_out_where_another_has_one() {
 
 #[test]
 fn the_output_bound_is_the_least_of_what_is_asked_and_what_is_possible() {
-    let peek = |body: &str| peek(Endpoint::ChatCompletions, body.as_bytes()).unwrap();
+    let peek = |body: &str| peek(&Endpoint::ChatCompletions.into(), body.as_bytes()).unwrap();
     let bounded = candidate("a", "x", priced(1));
     let unbounded = candidate("a", "x", None);
     let none = peek(r#"{"model":"x"}"#);
-    assert_eq!(output_bound(&none, &bounded), 1000);
-    assert_eq!(output_bound(&none, &unbounded), DEFAULT_OUTPUT);
+    assert_eq!(output_bound(Endpoint::ChatCompletions, &none, &bounded), 1000);
+    assert_eq!(output_bound(Endpoint::ChatCompletions, &none, &unbounded), DEFAULT_OUTPUT);
     let asked = peek(r#"{"model":"x","max_tokens":5000,"n":2}"#);
-    assert_eq!(output_bound(&asked, &bounded), 2000);
-    assert_eq!(output_bound(&asked, &unbounded), 10_000);
+    assert_eq!(output_bound(Endpoint::ChatCompletions, &asked, &bounded), 2000);
+    assert_eq!(output_bound(Endpoint::ChatCompletions, &asked, &unbounded), 10_000);
 }
 
 #[test]
@@ -208,7 +218,11 @@ fn parameters_of_the_target_change_the_output_bound() {
         let remove = remove.iter().map(|name| (*name).to_owned()).collect();
         let parameters = Parameters { set: object(set), default: object(default), remove };
         target.parameters = Some(parameters);
-        output_bound(&peek(Endpoint::ChatCompletions, body.as_bytes()).unwrap(), &candidate)
+        output_bound(
+            Endpoint::ChatCompletions,
+            &peek(&Endpoint::ChatCompletions.into(), body.as_bytes()).unwrap(),
+            &candidate,
+        )
     };
     let none = || json!({});
     let both = r#"{"model":"x","max_tokens":100,"max_completion_tokens":40,"n":3}"#;
@@ -235,7 +249,7 @@ fn the_output_bound_is_that_of_the_body_which_is_sent() {
     }
     let removes = [vec![], vec!["max_tokens".to_owned()], vec!["n".to_owned()]];
     let map = |value: &serde_json::Value| value.as_object().unwrap().clone();
-    let translator = Translator::new(Endpoint::ChatCompletions, Dialect::OpenAi).unwrap();
+    let translator = Translator::new(Endpoint::ChatCompletions, &[Dialect::OpenAi]).unwrap();
     for (client, set) in objects.iter().flat_map(|a| objects.iter().map(move |b| (a, b))) {
         for (default, remove) in objects.iter().flat_map(|a| removes.iter().map(move |b| (a, b))) {
             let (set, default, remove) = (map(set), map(default), remove.clone());
@@ -243,14 +257,57 @@ fn the_output_bound_is_that_of_the_body_which_is_sent() {
             let mut body = client.clone();
             body["model"] = json!("x");
             let body = Bytes::from(body.to_string());
-            let asked = peek(Endpoint::ChatCompletions, &body).unwrap();
+            let asked = peek(&Endpoint::ChatCompletions.into(), &body).unwrap();
             let mut candidate = candidate("a", "x", None);
             let rewrite =
                 Rewrite { model: "x", parameters: Some(&parameters), default_max_tokens: None };
             let sent = translator.request(&body, &asked, &rewrite).unwrap().body;
-            let sent = output_bound(&peek(Endpoint::ChatCompletions, &sent).unwrap(), &candidate);
+            let sent = output_bound(
+                Endpoint::ChatCompletions,
+                &peek(&Endpoint::ChatCompletions.into(), &sent).unwrap(),
+                &candidate,
+            );
             Arc::get_mut(&mut candidate.target).unwrap().parameters = Some(parameters.clone());
-            assert_eq!(output_bound(&asked, &candidate), sent, "{client} {parameters:?}");
+            assert_eq!(
+                output_bound(Endpoint::ChatCompletions, &asked, &candidate),
+                sent,
+                "{client} {parameters:?}"
+            );
         }
     }
+}
+
+#[test]
+fn a_dearer_tier_is_reserved_for_only_where_it_is_asked_for() {
+    let rates = |output| Rates { output: Rate(output), ..Rates::default() };
+    let tier = Tier { service: ServiceTier::Priority, above: 0, rates: rates(2_000_000) };
+    let price = Price { rates: rates(1_000_000), tiers: vec![tier] };
+    let model =
+        Model { price: Some(price.into()), max_output_tokens: Some(1000), ..Model::default() };
+    let reserved = |body| {
+        let candidates = vec![candidate("a", "m", Some(model.clone()))];
+        let mut case = Case::new(budget(Unit::Usd, u64::MAX, Vec::new()), candidates);
+        case.body = body;
+        case.demands()[0].1.cost
+    };
+    assert_eq!(reserved(r#"{"model":"m"}"#), NanoUsd(1_000_000));
+    assert_eq!(reserved(r#"{"model":"m","service_tier":"auto"}"#), NanoUsd(1_000_000));
+    assert_eq!(reserved(r#"{"model":"m","service_tier":"priority"}"#), NanoUsd(2_000_000));
+}
+
+#[test]
+fn a_bound_of_the_builtin_table_caps_and_is_assumed_in_part() {
+    let reserved = |table, body| {
+        let model = Model { table_max_output_tokens: table, ..Model::default() };
+        let candidates = vec![candidate("a", "m", Some(model))];
+        let mut case = Case::new(budget(Unit::Tokens, u64::MAX, Vec::new()), candidates);
+        case.body = body;
+        case.demands()[0].1.tokens - estimate_tokens(body.len())
+    };
+    let (open, asking) = (r#"{"model":"m"}"#, r#"{"model":"m","max_tokens":500000}"#);
+    assert_eq!(reserved(None, open), DEFAULT_OUTPUT);
+    assert_eq!(reserved(Some(128_000), open), 16_384);
+    assert_eq!(reserved(Some(2_000), open), 2_000);
+    assert_eq!(reserved(Some(128_000), asking), 128_000);
+    assert_eq!(reserved(None, asking), 500_000);
 }

@@ -8,12 +8,18 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    llm::{ApiError, Endpoint, ErrorKind, decode_error},
+    llm::{
+        ApiError, ErrorKind, StreamTranslator, WholeResponse, Work, codec::Framing, error::errors,
+    },
     snapshot::Target,
 };
 
 use super::{
-    super::{body::Opened, select::Candidate, upstream::UpstreamBody},
+    super::{
+        body::{Form, Opened},
+        select::Candidate,
+        upstream::UpstreamBody,
+    },
     Answer, Call, Content, Failure,
 };
 
@@ -28,7 +34,8 @@ const MAX_HELD_FRAMES: u32 = 64;
 /// Bytes without content that are held back at most.
 const MAX_HELD_BYTES: usize = 256 << 10;
 /// Headers in which providers put their id of the request.
-const UPSTREAM_IDS: [&str; 3] = ["x-request-id", "request-id", "apim-request-id"];
+const UPSTREAM_IDS: [&str; 4] =
+    ["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid"];
 
 /// Reads an answer. `by`: when the first content (stream) must be there.
 pub async fn read(
@@ -37,46 +44,67 @@ pub async fn read(
     response: Response<UpstreamBody>,
     by: Instant,
 ) -> Result<Answer, Failure> {
-    let (head, mut body) = response.into_parts();
+    let (head, body) = response.into_parts();
     let target = &candidate.target;
     if !head.status.is_success() {
-        return Err(error(call, candidate, (head.status, &head.headers), body).await);
+        let response = Response::from_parts(head, body);
+        return Err(error_answer(candidate, response, call.deadline).await);
     }
     let encoding = head.headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {
         let detail = "the answer is compressed, which was not asked for".to_owned();
         return Err(Failure::malformed(target, detail));
     }
-    let content = if call.stream && is_event_stream(&head.headers) {
-        Content::Stream(open(call, candidate, body, by).await?)
+    let is_stream = is_stream(&head.headers, candidate.translator.framing());
+    let work = call.endpoint.work();
+    let content = if is_stream && (call.stream || work == Work::Media) {
+        let translator = candidate.translator.stream(&call.peek, &call.context);
+        let form = Form::Frames(call.context.form);
+        Content::Stream(open(call, target, Opening { body, translator, form, by }).await?)
+    } else if work == Work::Media {
+        let translator = candidate.translator.opaque();
+        let form = Form::Opaque(head.headers.get(header::CONTENT_TYPE).cloned());
+        Content::Stream(open(call, target, Opening { body, translator, form, by }).await?)
     } else {
-        let bytes = collect(&mut body, target, call.deadline).await?;
-        let whole = candidate
-            .translator
-            .response(&bytes, &call.context)
-            .map_err(|error| Failure::whole(target, error))?;
-        if call.stream {
-            let detail = "a whole answer came instead of a stream".to_owned();
-            return Err(Failure::malformed(target, detail));
-        }
-        let generates = call.endpoint != Endpoint::Embeddings;
-        if generates && whole.output_bytes == 0 && whole.finish_reason.is_none() {
-            return Err(Failure::empty(target));
-        }
-        Content::Whole(whole)
+        Content::Whole(whole(call, candidate, body).await?)
     };
     Ok(Answer { upstream_id: upstream_id(&head.headers), dropped: Vec::new(), content })
 }
 
+/// Reads a whole answer.
+async fn whole(
+    call: &Call,
+    candidate: &Candidate,
+    mut body: UpstreamBody,
+) -> Result<WholeResponse, Failure> {
+    let target = &candidate.target;
+    let bytes = collect(&mut body, target, call.deadline).await?;
+    let whole = candidate
+        .translator
+        .response(&bytes, &call.context)
+        .map_err(|error| Failure::whole(target, error))?;
+    if call.stream {
+        let detail = "a whole answer came instead of a stream".to_owned();
+        return Err(Failure::malformed(target, detail));
+    }
+    let generates = call.endpoint.work().generates_text();
+    if generates && whole.output_bytes == 0 && whole.finish_reason.is_none() {
+        return Err(Failure::empty(target));
+    }
+    Ok(whole)
+}
+
 /// Providers that name no media type are given the benefit of the doubt.
-fn is_event_stream(headers: &HeaderMap) -> bool {
+fn is_stream(headers: &HeaderMap, framing: Framing) -> bool {
     headers.get(header::CONTENT_TYPE).is_none_or(|media| {
-        let essence = media.as_bytes().get(..17).unwrap_or_default();
-        essence.eq_ignore_ascii_case(b"text/event-stream")
+        let essence = media.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        let essence = essence.trim_ascii();
+        framing.media_types().iter().any(|known| essence.eq_ignore_ascii_case(known.as_bytes()))
     })
 }
 
-fn upstream_id(headers: &HeaderMap) -> Option<HeaderValue> {
+/// The provider's own id of the request.
+pub fn upstream_id(headers: &HeaderMap) -> Option<HeaderValue> {
     UPSTREAM_IDS.iter().find_map(|name| headers.get(*name)).cloned()
 }
 
@@ -108,16 +136,19 @@ async fn collect(
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
+/// A stream of which nothing has been read.
+struct Opening {
+    body: UpstreamBody,
+    translator: Box<dyn StreamTranslator>,
+    form: Form,
+    /// When its first content must be there.
+    by: Instant,
+}
+
 /// Reads a stream until it has content. What is read is held: nothing has been sent to the caller
 /// yet, so any fault up to here can be made good by another target.
-async fn open(
-    call: &Call,
-    candidate: &Candidate,
-    mut upstream: UpstreamBody,
-    by: Instant,
-) -> Result<Opened, Failure> {
-    let target = &candidate.target;
-    let mut translator = candidate.translator.stream(&call.peek, &call.context);
+async fn open(call: &Call, target: &Target, opening: Opening) -> Result<Opened, Failure> {
+    let Opening { body: mut upstream, mut translator, form, by } = opening;
     let (mut held, mut bytes) = (Vec::new(), 0);
     loop {
         let next = timeout_at(by, upstream.data()).await;
@@ -140,19 +171,20 @@ async fn open(
         }
         let is_full = progress.frames > MAX_HELD_FRAMES || bytes > MAX_HELD_BYTES;
         if has_content || ended || is_full {
-            return Ok(Opened { upstream, translator, held, ended });
+            return Ok(Opened { upstream, translator, held, ended, form });
         }
     }
 }
 
-/// Reads an error answer. The client's own connection pool follows no redirect, so that one is an
+/// Reads an error answer, not beyond `deadline`. The client's own connection pool follows no redirect, so that one is an
 /// error too.
-async fn error(
-    call: &Call,
+pub async fn error_answer(
     candidate: &Candidate,
-    (status, headers): (StatusCode, &HeaderMap),
-    mut body: UpstreamBody,
+    response: Response<UpstreamBody>,
+    deadline: Instant,
 ) -> Failure {
+    let (head, mut body) = response.into_parts();
+    let (status, headers) = (head.status, &head.headers);
     if status.is_redirection() || status.is_informational() {
         let message = format!(
             "the provider of target {} answered with a redirect (HTTP {}), which is not followed: \
@@ -165,7 +197,7 @@ async fn error(
         let error = ApiError::new(StatusCode::BAD_GATEWAY, ErrorKind::Upstream, code, message);
         return Failure::status(status, error, headers);
     }
-    let by = (Instant::now() + ERROR_PATIENCE).min(call.deadline);
+    let by = (Instant::now() + ERROR_PATIENCE).min(deadline);
     let mut text = BytesMut::new();
     while text.len() < MAX_ERROR
         && let Ok(Some(Ok(data))) = timeout_at(by, body.data()).await
@@ -173,6 +205,8 @@ async fn error(
         text.extend_from_slice(&data);
     }
     text.truncate(MAX_ERROR);
-    let error = decode_error(candidate.translator.upstream(), status, &text);
-    Failure::status(status, error, headers)
+    let codec = errors(candidate.translator.upstream());
+    let mut failure = Failure::status(status, codec.decode(status, headers, &text), headers);
+    failure.retry_after = failure.retry_after.or_else(|| codec.retry_after(&text));
+    failure
 }

@@ -36,8 +36,12 @@ pub enum Reason {
     Malformed,
     /// Every key of the provider has been refused.
     Credentials,
+    /// The provider's cloud issues no credentials.
+    CredentialsUnavailable,
     /// The request cannot be put into the provider's dialect.
     Translation,
+    /// Parameters would be lost, which the route does not want.
+    Fidelity,
     /// No target is left to be tried.
     NoTarget,
 }
@@ -55,7 +59,9 @@ impl Reason {
             Self::Empty => "empty".into(),
             Self::Malformed => "malformed".into(),
             Self::Credentials => "credentials".into(),
+            Self::CredentialsUnavailable => "credentials_unavailable".into(),
             Self::Translation => "translation".into(),
+            Self::Fidelity => "fidelity".into(),
             Self::NoTarget => "no_target".into(),
         }
     }
@@ -115,7 +121,7 @@ impl Failure {
     /// The answer to the caller. A request that cannot be translated is refused; no provider failed.
     pub fn into_rejection(self) -> Rejection {
         let outcome = match self.reason {
-            Reason::Translation => Outcome::Refused,
+            Reason::Translation | Reason::Fidelity => Outcome::Refused,
             _ => Outcome::Failed,
         };
         Rejection { outcome, ..Rejection::fail(self.error, self.retry_after) }
@@ -145,10 +151,19 @@ impl Failure {
         let (reason, code) = match error {
             SendError::Connect(_) => (Reason::Connect, "upstream_unreachable"),
             SendError::Closed(_) => (Reason::Closed, "upstream_closed"),
+            SendError::Credentials(_) => {
+                (Reason::CredentialsUnavailable, "upstream_credentials_unavailable")
+            }
         };
         let what = match reason {
-            Reason::Connect => "cannot be reached",
-            _ => "closed the connection without an answer",
+            Reason::Connect => "cannot be reached".to_owned(),
+            // Why is the owner's business, and stands in the log.
+            Reason::CredentialsUnavailable => format!(
+                "was not called, for the gateway got no credentials for it: the owner of AIProvider \
+                 {} finds the reason in the gateway's log",
+                target.provider.name
+            ),
+            _ => "closed the connection without an answer".to_owned(),
         };
         let message = format!("the provider of target {} {what}", target.name);
         let failure = Self::new(reason, StatusCode::BAD_GATEWAY, code, message);
@@ -235,6 +250,24 @@ impl Failure {
     /// The request itself is at fault.
     pub fn untranslatable(error: ApiError) -> Self {
         Self { reason: Reason::Translation, error, retry_after: None, detail: String::new() }
+    }
+
+    /// The route wants every parameter kept, and the target cannot take these.
+    pub fn unfaithful(target: &Target, dropped: &[String]) -> Self {
+        let names = dropped.join(", ");
+        let message = format!(
+            "target {} cannot take {names}, and fidelity is Strict on this route: leave them out, \
+             or ask a model whose provider has them",
+            target.name
+        );
+        let mut error = ApiError::new(
+            StatusCode::BAD_REQUEST,
+            ErrorKind::InvalidRequest,
+            "unsupported_parameters",
+            message,
+        );
+        error.param = dropped.first().cloned();
+        Self { reason: Reason::Fidelity, error, retry_after: None, detail: names }
     }
 
     /// There is nothing to try.

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     llm::{Dialect, UpstreamRequest},
-    snapshot::Credential,
+    snapshot::{Addressing, Credential, KeyHeader, Provider},
 };
 
 use super::{super::select::Candidate, Call};
@@ -18,10 +18,17 @@ const FORWARDED: [HeaderName; 4] = [
     HeaderName::from_static("tracestate"),
 ];
 /// Forwarded if both sides speak Anthropic.
-const ANTHROPIC: [HeaderName; 2] = [ANTHROPIC_VERSION, HeaderName::from_static("anthropic-beta")];
+const ANTHROPIC: [HeaderName; 2] = [ANTHROPIC_VERSION, ANTHROPIC_BETA];
 /// Forwarded if both sides speak OpenAI.
 const OPENAI: [HeaderName; 1] = [HeaderName::from_static("openai-beta")];
+/// Room for the headers of most requests: a connection keeps the map for as long as it lives.
+const USUAL_HEADERS: usize = 6;
+/// Forwarded if both sides speak Gemini.
+const GEMINI: [HeaderName; 2] =
+    [HeaderName::from_static("x-goog-api-client"), HeaderName::from_static("x-server-timeout")];
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// Features that a caller of Anthropic's asks for.
+pub const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// The headers for one try.
 pub fn headers(
@@ -31,7 +38,7 @@ pub fn headers(
     key: Option<&Credential>,
 ) -> HeaderMap {
     let upstream = candidate.translator.upstream();
-    let mut headers = HeaderMap::with_capacity(16);
+    let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
     let mut forward = |names: &[HeaderName]| {
         for name in names {
             if let Some(value) = call.headers.get(name) {
@@ -42,8 +49,10 @@ pub fn headers(
     forward(&FORWARDED);
     if candidate.translator.is_passthrough() {
         match upstream {
-            Dialect::OpenAi => forward(&OPENAI),
+            Dialect::OpenAi | Dialect::Responses => forward(&OPENAI),
             Dialect::Anthropic => forward(&ANTHROPIC),
+            Dialect::Gemini => forward(&GEMINI),
+            Dialect::Bedrock | Dialect::Mistral | Dialect::Cohere | Dialect::Ollama => {}
         }
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -60,7 +69,8 @@ pub fn headers(
     for (name, value) in &candidate.target.provider.headers {
         headers.insert(name, value.clone());
     }
-    if let Some((name, value)) = key.and_then(|key| credential(upstream, key)) {
+    let key_header = key_header(&candidate.target.provider, upstream);
+    if let Some((name, value)) = key.and_then(|key| credential(key_header, key)) {
         headers.insert(name, value);
     }
     headers
@@ -75,12 +85,26 @@ fn sets_sampling(candidate: &Candidate) -> bool {
     })
 }
 
-/// How a key is presented in a dialect.
-fn credential(upstream: Dialect, key: &Credential) -> Option<(HeaderName, HeaderValue)> {
+/// The header of a key. Where Gemini speaks OpenAI's dialect it also takes keys as OpenAI does.
+pub fn key_header(provider: &Provider, upstream: Dialect) -> KeyHeader {
+    match (&provider.addressing, upstream) {
+        (Addressing::Gemini, Dialect::OpenAi) => KeyHeader::Bearer,
+        _ => provider.key_header,
+    }
+}
+
+/// A key as the provider takes it.
+pub fn credential(header: KeyHeader, key: &Credential) -> Option<(HeaderName, HeaderValue)> {
     let key = key.key.expose();
-    let (name, value) = match upstream {
-        Dialect::OpenAi => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
-        Dialect::Anthropic => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
+    let (name, value) = match header {
+        KeyHeader::Bearer => {
+            (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")))
+        }
+        KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
+        KeyHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderValue::from_str(key)),
+        KeyHeader::XGoogApiKey => {
+            (HeaderName::from_static("x-goog-api-key"), HeaderValue::from_str(key))
+        }
     };
     let mut value = value.ok()?;
     value.set_sensitive(true);

@@ -16,11 +16,16 @@ fn provider(keys: &[(&str, u32)]) -> Provider {
         name: ObjectName::new("team", "provider"),
         uid: "uid".into(),
         kind: "OpenAI",
-        dialect: Dialect::OpenAi,
+        dialects: &[Dialect::OpenAi],
+        quirks: crate::llm::Quirks::NONE,
+        addressing: Default::default(),
+        key_header: Default::default(),
+        identity: None,
         endpoint: Endpoint::Mock,
         credentials: keys.iter().map(credential).collect(),
         headers: Vec::new(),
         models: HashMap::new(),
+        prices: Vec::new(),
         connect_timeout: Duration::from_secs(5),
     }
 }

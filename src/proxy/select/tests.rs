@@ -69,11 +69,16 @@ fn candidate(priority: u32, weight: u32) -> Candidate {
         name: ObjectName::new("team", "mock"),
         uid: "mock".into(),
         kind: "Mock",
-        dialect: Dialect::OpenAi,
+        dialects: &[Dialect::OpenAi],
+        quirks: crate::llm::Quirks::NONE,
+        addressing: Default::default(),
+        key_header: Default::default(),
+        identity: None,
         endpoint: snapshot::Endpoint::Mock,
         credentials: Vec::new(),
         headers: Vec::new(),
         models: Default::default(),
+        prices: Vec::new(),
         connect_timeout: std::time::Duration::from_secs(5),
     };
     let target = Target {
@@ -84,6 +89,7 @@ fn candidate(priority: u32, weight: u32) -> Candidate {
         priority,
         parameters: None,
     };
-    let translator = Translator::new(Endpoint::ChatCompletions, Dialect::OpenAi).unwrap();
-    Candidate { target: Arc::new(target), model: "m".into(), translator }
+    let translator = Translator::new(Endpoint::ChatCompletions, &[Dialect::OpenAi]).unwrap();
+    let terms = target.provider.model("m");
+    Candidate { target: Arc::new(target), model: "m".into(), terms, translator }
 }
