@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # Suites of tests/, one folder each, in the order in which they run.
-SUITES := architecture golden examples server data_plane sdk crd controller operator chart
+SUITES := architecture golden fuzz examples server data_plane sdk crd controller operator chart
 ADDRESS ?= 127.0.0.1:8080
 ADMIN ?= 127.0.0.1:9090
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice-tools
@@ -34,6 +34,7 @@ test-setup: ## Build what the suites need: Kubernetes and Helm, from Go modules,
 test-unit: ## Unit tests and documentation examples
 	cargo test --lib --bins
 	cargo test --doc
+	python3 -m unittest discover --quiet --start-directory prices
 
 $(SUITES:%=test-%): test-%:
 	cargo test --test $* -- --nocapture
@@ -53,7 +54,8 @@ check-generated:
 	cargo build
 	target/debug/sluice crds --directory target/crds && diff -ru crds target/crds
 	HELM=$$(tests/cluster/build.sh helm)/helm charts/generate.sh --check
-	OPENAI_API_KEY=sk-check ANTHROPIC_API_KEY=sk-check target/debug/sluice check examples
+	OPENAI_API_KEY=sk-check ANTHROPIC_API_KEY=sk-check AZURE_OPENAI_API_KEY=check \
+	  AWS_ACCESS_KEY_ID=check AWS_SECRET_ACCESS_KEY=check target/debug/sluice check examples
 
 check-deny: $(TOOLS)/bin/cargo-deny
 	$(TOOLS)/bin/cargo-deny check bans licenses sources
@@ -77,9 +79,16 @@ generate: ## Write crds/, the chart's copies and config/base again
 	target/debug/sluice crds --directory crds
 	HELM=$$(tests/cluster/build.sh helm)/helm charts/generate.sh
 
+prices: ## Make the built-in price table again from its sources (PyPI)
+	prices/refresh.py
+
 bench: ## Measure beside a bare hyper pass-through and nginx; writes docs/benchmarks.md
 	command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y --no-install-recommends nginx-light; } || true
 	cargo build --release
 	cargo bench --bench proxy -- --output docs/benchmarks.md
 
-.PHONY: help run test test-setup test-unit $(SUITES:%=test-%) test-e2e check check-code check-generated check-deny check-scripts generate bench
+fuzz: ## Fuzz what reads providers' bytes, MINUTES (3) a target (nightly Rust and cargo-fuzz)
+	@for target in sse eventstream stream whole; do \
+	  cargo +nightly fuzz run $$target -- -max_total_time=$$((60 * $(or $(MINUTES),3))) -max_len=4096; done
+
+.PHONY: help run test test-setup test-unit $(SUITES:%=test-%) test-e2e check check-code check-generated check-deny check-scripts generate bench fuzz

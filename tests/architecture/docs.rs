@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sluice::api::provider::ProviderType;
 use sluice::telemetry::{
     AccessLog, Metrics, control::ControlMetrics, log::Format, metrics::TargetLabels,
 };
@@ -47,6 +48,19 @@ fn local_links_of_documents_lead_to_files() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_page_of_providers_has_every_type_with_its_address() {
+    let page = std::fs::read_to_string(root().join("docs/reference/providers.md")).unwrap();
+    for kind in ProviderType::ALL {
+        let name = format!("`{}`", kind.as_str());
+        let row = page.lines().find(|line| line.starts_with('|') && line.contains(&name));
+        let row = row.unwrap_or_else(|| panic!("no row for {name}"));
+        if let Some(endpoint) = kind.default_endpoint() {
+            assert!(row.contains(&format!("`{endpoint}`")), "{row}");
+        }
+    }
 }
 
 /// Targets of links to files, without their anchors.

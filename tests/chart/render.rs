@@ -140,6 +140,21 @@ fn listed_namespaces_get_roles_and_no_cluster_wide_secrets() {
 }
 
 #[test]
+fn config_maps_are_read_in_the_gateways_own_namespace_alone() {
+    for settings in [&[][..], &["config.watch.namespaces=[\"team-a\"]"]] {
+        let objects = objects(&template(&Offline::new(), settings));
+        let reads =
+            |object: &&serde_json::Value| object["rules"].to_string().contains("configmaps");
+        let roles: Vec<_> = objects.iter().filter(reads).collect();
+        assert_eq!(roles.len(), 1, "{roles:?}");
+        assert_eq!(roles[0]["kind"], "Role");
+        assert_eq!(roles[0]["metadata"]["namespace"], "sluice-system");
+        let verbs = serde_json::json!(["get", "list", "watch"]);
+        assert_eq!(roles[0]["rules"][0]["verbs"], verbs);
+    }
+}
+
+#[test]
 fn no_rule_has_a_wildcard_and_none_writes_secrets() {
     let objects = objects(&template(&Offline::new(), &[]));
     let roles = objects.iter().filter(|object| {

@@ -16,5 +16,6 @@ mod budget;
 mod leadership;
 mod outage;
 mod permission;
+mod prices;
 mod replica;
 mod status;

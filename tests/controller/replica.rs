@@ -139,13 +139,22 @@ pub struct Replica {
 impl Replica {
     /// Starts one that watches these namespaces; the first also holds its Lease.
     pub fn start(kubeconfig: &Path, namespaces: &[&str], identity: &str) -> Self {
+        Self::start_as(kubeconfig, namespaces, identity, Settings::default())
+    }
+
+    /// The same with other settings.
+    pub fn start_as(
+        kubeconfig: &Path,
+        namespaces: &[&str],
+        identity: &str,
+        settings: Settings,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let client = runtime.block_on(client(kubeconfig));
-        let settings = Settings::default();
         let current = Current::new(Inputs { settings, ..Inputs::default() });
         let published = Arc::new(Published::default());
         let ledger = Arc::new(Ledger::new(Arc::new(SystemClock)));

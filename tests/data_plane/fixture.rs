@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, uri::Scheme};
+use http::{HeaderMap, Method, Request, Response, StatusCode, uri::Scheme};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -11,16 +11,18 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use sluice::{
-    budget::{BudgetPlan, Ledger, Limit, Mode, Price, Rate, SystemClock, Unit, Window},
-    llm::Dialect,
+    budget::{BudgetPlan, Ledger, Limit, Mode, Price, Rate, Rates, SystemClock, Unit, Window},
+    credential::Environment,
+    llm::{Dialect, Quirks},
     proxy::{
         Body, Deps, Limits, Pipeline,
-        server::{Context, DrainSignal, Handler, Listener, ServerLimits, serve},
+        server::{Context, DrainSignal, Handler, Listener, Permits, ServerLimits, serve},
     },
     snapshot::{
-        Access, Allow, Budget, Consumer, ConsumerTable, Credential, Endpoint, KeyDigest,
-        KeyNamespaces, Model, ObjectName, Pattern, Provider, Published, Route, RouteTable,
-        SecretString, Selector, Snapshot, Target, TargetModel, Timeouts, Unpriced,
+        Access, Addressing, Allow, Budget, Consumer, ConsumerTable, Credential, Endpoint,
+        KeyDigest, KeyHeader, KeyNamespaces, Model, ObjectName, Pattern, Provider, Published,
+        Route, RouteTable, SecretString, Selector, Snapshot, Target, TargetModel, Timeouts,
+        Unpriced,
     },
     telemetry::{AccessLog, Metrics, log::Format},
 };
@@ -38,6 +40,7 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     pub published: Arc<Published>,
     pub drain: DrainSignal,
+    pub permits: Arc<Permits>,
     client: Client<HttpConnector, Full<Bytes>>,
     shutdown: CancellationToken,
 }
@@ -54,13 +57,14 @@ struct Data(Arc<Pipeline>);
 impl Handler for Data {
     type Body = Body;
 
-    async fn handle(
-        self: &Arc<Self>,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Response<Body> {
-        self.0.handle(request, peer).await
+    async fn handle(self: &Arc<Self>, request: Request<Incoming>, _: SocketAddr) -> Response<Body> {
+        self.0.handle(request).await
     }
+}
+
+/// A gateway without an identity in any cloud.
+fn environment() -> Environment {
+    Environment::new(|name| (name == "AWS_EC2_METADATA_DISABLED").then(|| "true".to_owned()))
 }
 
 impl Gateway {
@@ -85,6 +89,7 @@ impl Gateway {
             log,
             limits,
             allow_loopback: true,
+            environment: environment(),
             clock,
             drain: drain.clone(),
         });
@@ -92,9 +97,15 @@ impl Gateway {
         let address = listener.address();
         let shutdown = CancellationToken::new();
         let context = Context::new(ServerLimits::default(), drain.clone(), shutdown.clone());
+        let permits = Arc::clone(&context.permits);
         tokio::spawn(serve(listener, Arc::new(Data(pipeline.unwrap())), context));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, ledger, metrics, published, drain, client, shutdown }
+        Self { address, ledger, metrics, published, drain, permits, client, shutdown }
+    }
+
+    /// Begins a shutdown.
+    pub fn shut_down(&self) {
+        self.shutdown.cancel();
     }
 
     /// Sends a request with the key; the answer's head.
@@ -117,6 +128,16 @@ impl Gateway {
             request = request.header(*name, *value);
         }
         self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap()
+    }
+
+    /// Sends a request as it is, with the key and without a body.
+    pub async fn call(&self, method: Method, path: &str) -> Reply {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address))
+            .header("authorization", "Bearer sk-test");
+        let request = request.body(Full::default()).unwrap();
+        Reply::read(self.client.request(request).await.unwrap()).await
     }
 
     /// Sends a request and reads the whole answer.
@@ -229,13 +250,20 @@ pub fn snapshot(routes: impl IntoIterator<Item = Route>) -> Snapshot {
 /// A provider at an address, without a key and with a price of one dollar a million tokens for `m`.
 pub fn provider_at(address: SocketAddr, dialect: Dialect) -> Provider {
     let rate = Rate::from_usd_per_million("1").unwrap();
-    let price = Some(Price { input: rate, output: rate, ..Price::default() });
-    let model = Model { price, max_output_tokens: None };
+    let rates = Rates { input: rate, output: rate, ..Rates::default() };
+    let model = Model { price: Some(Price::flat(rates).into()), ..Model::default() };
     Provider {
         name: ObjectName::new("team", format!("provider-{}", address.port())),
         uid: address.to_string().into(),
         kind: "OpenAICompatible",
-        dialect,
+        dialects: dialect.alone(),
+        quirks: Quirks::NONE,
+        addressing: Addressing::Plain,
+        key_header: match dialect {
+            Dialect::Anthropic => KeyHeader::XApiKey,
+            _ => KeyHeader::Bearer,
+        },
+        identity: None,
         endpoint: Endpoint::Http {
             scheme: Scheme::HTTP,
             authority: address.to_string().parse().unwrap(),
@@ -244,6 +272,7 @@ pub fn provider_at(address: SocketAddr, dialect: Dialect) -> Provider {
         credentials: Vec::new(),
         headers: Vec::new(),
         models: HashMap::from([("m".to_owned(), model)]),
+        prices: Vec::new(),
         connect_timeout: Duration::from_secs(5),
     }
 }
@@ -276,6 +305,8 @@ pub fn route(providers: impl IntoIterator<Item = Provider>) -> Route {
         labels: Default::default(),
         models: vec![Pattern::Exact("chat".into())],
         access: Access { anonymous: false, allow: vec![allow] },
+        endpoints: Vec::new(),
+        fidelity: Default::default(),
         rule: "0".into(),
         targets: providers.into_iter().enumerate().map(target).map(Arc::new).collect(),
         fault: None,

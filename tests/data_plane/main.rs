@@ -7,14 +7,26 @@
     reason = "a test fails by panicking, in helpers too"
 )]
 
+mod bedrock;
 mod budgets;
 mod crossing;
+mod direct;
+mod direct_budgets;
 mod fallback;
+mod fidelity;
 mod fixture;
+mod gemini;
 mod h2;
 mod holding;
+mod identity;
+mod media;
 mod mock;
+mod prices;
+mod realtime;
+mod realtime_provider;
 mod requests;
+mod responses;
 mod streams;
+mod strict;
 mod upstream;
 mod whole;

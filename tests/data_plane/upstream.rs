@@ -88,7 +88,7 @@ pub fn event(data: impl AsRef<str>) -> Step {
     Step::Chunk(format!("data: {}\n\n", data.as_ref()).into_bytes())
 }
 
-fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
+pub fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let lines: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!("HTTP/1.1 {status} Scripted\r\n{lines}\r\n").into_bytes()

@@ -80,3 +80,27 @@ fn a_key_is_not_made_for_a_name_that_no_api_server_takes() {
     let output = run(sluice().args(["keys", "create", "app", "--team", "search"]), "");
     assert!(check(&["--strict", "-"], output.expect_success()).expect_success().contains("1 obj"));
 }
+
+#[test]
+fn mistakes_in_config_maps_with_prices_are_found_and_other_config_maps_left_alone() {
+    let map = |labels: &str, price: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m, namespace: sluice-system{labels}}}\n\
+             data:\n  prices.yaml: |\n    prices: [{{provider: Mock, models: [{{name: m, pricing: \
+             {{input: {price}, output: '1'}}}}]}}]\n"
+        )
+    };
+    let labels = ", labels: {sluice.dev/prices: ''}";
+    assert!(
+        check(&["--strict", "-"], &map(labels, "'1'")).expect_success().starts_with("1 objects")
+    );
+    assert!(check(&["--strict", "-"], &map("", "1")).expect_success().starts_with("0 objects"));
+    let output = check(&["-"], &map(labels, "1"));
+    output.expect_failure();
+    let expected = "error    stdin:1: ConfigMap sluice-system/m: prices[0].models[0]: invalid type";
+    assert!(output.stdout.contains(expected), "{}", output.stdout);
+    let elsewhere = map(labels, "'1'").replace("sluice-system", "team");
+    let output = check(&["-"], &elsewhere);
+    output.expect_failure();
+    assert!(output.stdout.contains("the gateway's own namespace"), "{}", output.stdout);
+}

@@ -10,6 +10,7 @@
 mod cluster;
 
 mod check;
+mod prices;
 mod upstream;
 
 use std::{path::PathBuf, process::Command};
@@ -110,6 +111,18 @@ fn budget_refuses_what_does_not_fit_and_names_the_budget() {
 }
 
 #[test]
+fn prices_of_a_config_map_are_charged() {
+    let gateway = serve(&folder("prices"), &[]);
+    let answer = chat(&gateway, "sk-prices", "mock");
+    let usage = answer.json()["usage"].clone();
+    let count = |name: &str| usage[name].as_u64().unwrap();
+    // 3 and 2 dollars for a million tokens, in nano-dollars.
+    let nano = count("prompt_tokens") * 3000 + count("completion_tokens") * 2000;
+    let cost = sluice::budget::NanoUsd(nano).to_string();
+    assert_eq!(answer.header("x-sluice-cost-usd"), Some(cost.as_str()));
+}
+
+#[test]
 fn teams_share_the_platforms_provider_and_nothing_else() {
     let sluice = serve(&folder("multi-team"), &[]);
     for (key, route) in [("sk-search", "team-search/chat"), ("sk-support", "team-support/chat")] {
@@ -126,18 +139,54 @@ fn redirected(folder: PathBuf, provider_type: &str, endpoint: &str) -> TempDir {
         let path = entry.unwrap().path();
         let manifest = std::fs::read_to_string(&path).unwrap();
         let line = format!("  type: {provider_type}\n");
+        let manifest = manifest.replace("  endpoint: https://my-resource.openai.azure.com\n", "");
         let manifest = manifest.replace(&line, &format!("{line}  endpoint: {endpoint}\n"));
         std::fs::write(copy.path().join(path.file_name().unwrap()), manifest).unwrap();
     }
     copy
 }
 
+/// An answer of OpenAI's dialect.
+fn completion() -> Value {
+    json!({"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-5-mini",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+}
+
+#[test]
+fn azure_openai_is_asked_for_the_deployment() {
+    let upstream = upstream::Upstream::start(&completion());
+    let copy = redirected(folder("azure-openai"), "AzureOpenAI", &upstream.endpoint());
+    let sluice = serve(copy.path(), &[("AZURE_OPENAI_API_KEY", "azure-key")]);
+    assert_eq!(text(&chat(&sluice, "sk-azure-openai-example", "gpt-5-mini")), "Hi");
+    let request = upstream.request();
+    assert!(request.contains("api-key: azure-key"), "{request}");
+    assert!(request.starts_with("POST /openai/v1/chat/completions "), "{request}");
+    assert!(request.contains(r#""model":"my-deployment""#), "{request}");
+}
+
+#[test]
+fn bedrock_gets_a_signed_request() {
+    let answer = json!({"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}},
+        "stopReason": "end_turn", "usage": {"inputTokens": 3, "outputTokens": 1, "totalTokens": 4}});
+    let upstream = upstream::Upstream::start(&answer);
+    let copy = redirected(folder("bedrock"), "Bedrock", &upstream.endpoint());
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    let sluice = serve(copy.path(), &keys);
+    let model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+    assert_eq!(text(&chat(&sluice, "sk-bedrock-example", model)), "Hi");
+    let request = upstream.request();
+    let path = "/v1/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse";
+    assert!(request.starts_with(&format!("POST {path} ")), "{request}");
+    let signed = "authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/";
+    assert!(request.contains(signed), "{request}");
+    assert!(request.contains("/us-west-2/bedrock/aws4_request"), "{request}");
+    assert!(!request.contains("sk-bedrock-example"), "{request}");
+}
+
 #[test]
 fn openai_gets_the_accounts_key_and_not_the_callers() {
-    let answer = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-5-mini",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}});
-    let upstream = upstream::Upstream::start(&answer);
+    let upstream = upstream::Upstream::start(&completion());
     let copy = redirected(folder("openai"), "OpenAI", &upstream.endpoint());
     let sluice = serve(copy.path(), &[("OPENAI_API_KEY", "sk-account")]);
     assert_eq!(text(&chat(&sluice, "sk-openai-example", "gpt-5-mini")), "Hi");

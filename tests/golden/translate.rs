@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sluice::llm::{
-    Dialect, Endpoint, Parameters, Peek, Progress, ResponseContext, Rewrite, StreamFault,
-    Translator, encode_stream_error, peek,
+    Called, Dialect, Endpoint, Parameters, Peek, Progress, ResponseContext, Rewrite, StreamFault,
+    Translator, eventstream, peek,
 };
 
 mod recorded;
@@ -35,20 +35,81 @@ fn update() -> bool {
     std::env::var_os("UPDATE_GOLDEN").is_some()
 }
 
-/// The endpoint that callers of a dialect use, and the other dialect.
-fn crossing(downstream: &str) -> Translator {
-    match downstream {
-        "openai" => Translator::new(Endpoint::ChatCompletions, Dialect::Anthropic).unwrap(),
-        "anthropic" => Translator::new(Endpoint::Messages, Dialect::OpenAi).unwrap(),
-        other => panic!("unknown dialect {other}"),
+/// The pair of dialects that a case's name begins with: `openai-to-cohere-...` or
+/// `openai-from-cohere-...`; `provider` where the case names it. Without either the other one of
+/// OpenAI's and Anthropic's is meant.
+fn crossing(name: &str, provider: Option<&str>) -> Translator {
+    let mut words = name.split('-');
+    let (endpoint, other) = match words.next().unwrap() {
+        "openai" => (Endpoint::ChatCompletions, "anthropic"),
+        "anthropic" => (Endpoint::Messages, "openai"),
+        "gemini" => (Endpoint::GenerateContent, "openai"),
+        "responses" => (Endpoint::Responses, "openai"),
+        unknown => panic!("unknown dialect {unknown}"),
+    };
+    let named = words.next().filter(|word| matches!(*word, "to" | "from"));
+    let named = named.and_then(|_| words.next());
+    let spoken: &[Dialect] = match provider.or(named).unwrap_or(other) {
+        "openai" => &[Dialect::OpenAi],
+        "anthropic" => &[Dialect::Anthropic],
+        "gemini" => &[Dialect::Gemini],
+        "mistral" => &[Dialect::Mistral],
+        "cohere" => &[Dialect::Cohere],
+        "ollama" => &[Dialect::Ollama],
+        "responses" => &[Dialect::Responses],
+        "bedrock" => &[Dialect::Bedrock],
+        unknown => panic!("unknown provider {unknown}"),
+    };
+    Translator::new(endpoint, spoken).unwrap()
+}
+
+/// The bytes of a stream that a case shows as server-sent events, in the upstream's own framing.
+fn in_framing(upstream: Dialect, shown: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(shown);
+    match upstream {
+        Dialect::Ollama => {
+            let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+            lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
+        }
+        Dialect::Bedrock => in_event_stream(&text),
+        _ => shown.to_vec(),
     }
 }
+
+fn in_event_stream(shown: &str) -> Vec<u8> {
+    let mut stream = Vec::new();
+    for frame in shown.split("\n\n").filter(|frame| !frame.is_empty()) {
+        let (name, data) = frame.split_once("\ndata: ").unwrap();
+        let data = Bytes::from(data.to_owned());
+        match name.split_once(": ").unwrap() {
+            ("event", name) => eventstream::write_event(name, data, &mut stream).unwrap(),
+            ("exception", name) => eventstream::write_exception(name, data, &mut stream).unwrap(),
+            (other, _) => panic!("unknown field {other}"),
+        }
+    }
+    stream
+}
+
+/// How an endpoint is called: where it has the model in the path, the path says all.
+pub(crate) fn called(endpoint: Endpoint, stream: bool) -> Called<'static> {
+    let in_path = endpoint == Endpoint::GenerateContent;
+    Called {
+        model: in_path.then(|| "asked-for".into()),
+        stream: in_path.then_some(stream),
+        ..Called::from(endpoint)
+    }
+}
+
+/// What the answers of some dialects repeat.
+const ASKED: &str = r#"{"model":"asked-for","instructions":"Be brief.","tools":[{"type":"custom","name":"patch"},{"type":"namespace","name":"crm","description":"d","tools":[{"type":"function","name":"get"}]}]}"#;
 
 fn context() -> ResponseContext {
     ResponseContext {
         created: 1_700_000_000,
         model: "asked-for".to_owned(),
         request_id: "req-1".to_owned(),
+        request: Bytes::from_static(ASKED.as_bytes()),
+        ..ResponseContext::default()
     }
 }
 
@@ -71,9 +132,10 @@ fn check(path: &Path, case: &Value, name: &str, actual: Value) {
 fn requests_are_put_into_the_other_dialect() {
     for path in files(&folder("requests"), ".json") {
         let case: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let translator = crossing(case["downstream"].as_str().unwrap());
+        let translator =
+            crossing(&path.file_name().unwrap().to_string_lossy(), case["provider"].as_str());
         let body = Bytes::from(case["request"].to_string());
-        let peeked = peek(translator.endpoint(), &body).unwrap();
+        let peeked = peek(&called(translator.endpoint(), false), &body).unwrap();
         let parameters = Parameters {
             set: object(&case["parameters"]["set"]),
             default: object(&case["parameters"]["default"]),
@@ -99,7 +161,8 @@ fn requests_are_put_into_the_other_dialect() {
 fn answers_are_put_into_the_callers_dialect() {
     for path in files(&folder("answers"), ".json") {
         let case: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let translator = crossing(case["downstream"].as_str().unwrap());
+        let translator =
+            crossing(&path.file_name().unwrap().to_string_lossy(), case["provider"].as_str());
         let body = Bytes::from(case["answer"].to_string());
         let actual = match translator.response(&body, &context()) {
             Ok(whole) => json!({
@@ -121,7 +184,7 @@ pub(crate) fn streaming(endpoint: Endpoint, include_usage: bool) -> Peek {
         "stream": true,
         "stream_options": {"include_usage": include_usage},
     });
-    peek(endpoint, body.to_string().as_bytes()).unwrap()
+    peek(&called(endpoint, true), body.to_string().as_bytes()).unwrap()
 }
 
 /// Feeds pieces to a fresh stream; the text that came out ends with the fault, if there was one.
@@ -137,14 +200,12 @@ pub(crate) fn feed(
         result = result.and_then(|()| stream.push(Bytes::copy_from_slice(piece), &mut out));
     }
     result = result.and_then(|()| stream.finish(&mut out));
+    if let Err(StreamFault::Upstream(error)) = &result {
+        stream.fail(error, &mut out);
+    }
     let mut text = String::from_utf8(out.concat()).unwrap();
-    match result {
-        Ok(()) => {}
-        Err(StreamFault::Upstream(error)) => {
-            let event = encode_stream_error(translator.endpoint().dialect(), &error);
-            text.push_str(std::str::from_utf8(&event).unwrap());
-        }
-        Err(fault) => text.push_str(&format!(": fault: {fault}\n\n")),
+    if let Err(fault @ (StreamFault::Malformed(_) | StreamFault::Truncated)) = &result {
+        text.push_str(&format!(": fault: {fault}\n\n"));
     }
     (text, stream.progress().clone())
 }
@@ -154,8 +215,8 @@ fn streams_are_put_into_the_callers_dialect_whatever_the_cuts() {
     for path in files(&folder("streams"), ".in.sse") {
         let input = fs::read(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy();
-        let downstream = if name.starts_with("openai") { "openai" } else { "anthropic" };
-        let translator = crossing(downstream);
+        let translator = crossing(&name, None);
+        let input = in_framing(translator.upstream(), &input);
         let include_usage = name.contains("usage");
         let (whole, progress) = feed(translator, include_usage, &[&input]);
         let text = format!(": {progress:?}\n\n{whole}");

@@ -139,6 +139,10 @@ def answer_to(body):
             blocks.append({"type": "tool_use", "id": f"toolu_{number}",
                            "name": body["tools"][0]["name"], "input": {"city": city}})
         return blocks, "tool_use"
+    form = body.get("output_config", {}).get("format")
+    if form:
+        must(form["schema"].get("additionalProperties") is False, "additionalProperties: false")
+        return blocks + [{"type": "text", "text": '{"city": "Paris"}'}], "end_turn"
     system = text_of(body.get("system", ""))
     words = f"You said: {text_of(last)} {system}".split()
     kept = words[:body["max_tokens"]]

@@ -1,5 +1,5 @@
 //! The official SDKs, unmodified, against the built binary with the Mock provider or a strict provider of
-//! Anthropic's dialect behind it.
+//! a dialect behind it.
 //!
 //! Needs python3 with venv, and a package index the first time; the environment is kept in
 //! `$SLUICE_CACHE` (default `~/.cache`). Without them it says that it skips, or fails when
@@ -15,6 +15,7 @@
 
 mod environment;
 mod gateway;
+mod signature;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -46,10 +47,10 @@ fn passes_with_mock(script: &str) {
     }
 }
 
-/// Runs a script of checks with the provider of Anthropic's dialect.
-fn passes_with_anthropic(script: &str) {
+/// Runs a script of checks with the provider of a dialect.
+fn passes_with(dialect: &str, script: &str) {
     if let Some(python) = python(script) {
-        let upstream = Upstream::start(python);
+        let upstream = Upstream::start(python, dialect);
         passes(script, python, &upstream.manifests);
     }
 }
@@ -83,10 +84,60 @@ fn the_anthropic_sdk_is_served() {
 
 #[test]
 fn the_anthropic_sdk_is_served_by_a_provider_of_its_own_dialect() {
-    passes_with_anthropic("anthropic_direct_checks.py");
+    passes_with("anthropic", "anthropic_direct_checks.py");
 }
 
 #[test]
 fn the_openai_sdk_is_served_by_a_provider_of_anthropics_dialect() {
-    passes_with_anthropic("openai_to_anthropic_checks.py");
+    passes_with("anthropic", "openai_to_anthropic_checks.py");
+}
+
+#[test]
+fn the_google_genai_sdk_is_served() {
+    passes_with_mock("gemini_checks.py");
+}
+
+#[test]
+fn the_google_genai_sdk_is_served_by_a_provider_of_its_own_dialect() {
+    passes_with("gemini", "gemini_direct_checks.py");
+}
+
+#[test]
+fn the_openai_sdk_is_served_by_a_provider_of_geminis_dialect() {
+    passes_with("gemini", "openai_to_gemini_checks.py");
+}
+
+#[test]
+fn the_anthropic_sdk_is_served_by_a_provider_of_geminis_dialect() {
+    passes_with("gemini", "anthropic_to_gemini_checks.py");
+}
+
+#[test]
+fn the_openai_sdk_stores_files_and_opens_sessions() {
+    passes_with("direct", "openai_direct_checks.py");
+}
+
+#[test]
+fn the_openai_sdks_responses_are_served_by_a_provider_of_anthropics_dialect() {
+    passes_with("anthropic", "responses_to_anthropic_checks.py");
+}
+
+#[test]
+fn the_openai_sdks_responses_are_served_by_a_provider_of_chat_completions() {
+    passes_with("openai", "responses_to_openai_checks.py");
+}
+
+#[test]
+fn the_openai_sdks_responses_are_served_by_a_provider_of_their_own_dialect() {
+    passes_with("openai", "responses_direct_checks.py");
+}
+
+#[test]
+fn other_sdks_are_served_by_a_provider_of_responses() {
+    passes_with("openai", "others_to_responses_checks.py");
+}
+
+#[test]
+fn the_cohere_sdk_is_served_where_it_reranks() {
+    passes_with("cohere", "cohere_checks.py");
 }

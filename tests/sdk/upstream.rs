@@ -1,4 +1,4 @@
-//! The provider of Anthropic's dialect, and the manifests that name its port.
+//! The providers that are played by scripts, and the manifests that name their ports.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -21,10 +21,10 @@ impl Drop for Upstream {
 }
 
 impl Upstream {
-    /// Starts it and writes the manifests.
-    pub fn start(python: &Path) -> Self {
+    /// Starts the provider of this name and writes the manifests.
+    pub fn start(python: &Path, name: &str) -> Self {
         let mut child = Command::new(python)
-            .arg(format!("{}/anthropic_upstream.py", super::SUITE))
+            .arg(format!("{}/{name}_upstream.py", super::SUITE))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdout(Stdio::piped())
             .spawn()
@@ -36,9 +36,9 @@ impl Upstream {
         let manifests = std::env::temp_dir().join(folder);
         let upstream = Self { manifests, child };
         assert!(!port.is_empty(), "the provider does not listen");
-        let template = fs::read_to_string(format!("{}/anthropic.yaml", super::SUITE)).unwrap();
+        let template = fs::read_to_string(format!("{}/{name}.yaml", super::SUITE)).unwrap();
         fs::create_dir_all(&upstream.manifests).unwrap();
-        let file = upstream.manifests.join("anthropic.yaml");
+        let file = upstream.manifests.join(format!("{name}.yaml"));
         fs::write(file, template.replace("PORT", port)).unwrap();
         upstream
     }

@@ -4,10 +4,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use sluice::llm::{Dialect, Endpoint, Translator};
+use serde_json::{Map, Value};
+use sluice::llm::{Dialect, Endpoint, Quirks, Translator, Usage};
 
-use super::{context, feed};
+use super::{context, feed, in_framing};
+
+/// The endpoints of chat.
+const INGRESSES: [Endpoint; 4] =
+    [Endpoint::ChatCompletions, Endpoint::Messages, Endpoint::Responses, Endpoint::GenerateContent];
 
 /// Where the recordings lie, if they are on this machine.
 fn fixtures() -> Option<PathBuf> {
@@ -30,17 +37,39 @@ fn listed(folder: &Path, ending: &str) -> Vec<PathBuf> {
 fn stream_of_payloads(dialect: Dialect, text: &str) -> Vec<u8> {
     let mut stream = String::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        if dialect == Dialect::Bedrock {
+            // The event's name is the only member.
+            let event: Map<String, Value> = serde_json::from_str(line).unwrap();
+            let (name, data) = event.iter().next().unwrap();
+            stream.push_str(&format!("event: {name}\ndata: {data}\n\n"));
+            continue;
+        }
         stream.push_str(&format!("data: {line}\n\n"));
     }
-    if dialect == Dialect::OpenAi && !text.contains("[DONE]") {
+    // The end is missing where a recorder did not take it for a payload.
+    if matches!(dialect, Dialect::OpenAi | Dialect::Mistral) && !text.contains("[DONE]") {
         stream.push_str("data: [DONE]\n\n");
     }
-    stream.into_bytes()
+    if dialect == Dialect::Bedrock && !text.contains("\"metadata\"") {
+        // So does the report of usage in some of these files.
+        stream.push_str(
+            "event: metadata\ndata: {\"usage\":{\"inputTokens\":1,\"outputTokens\":1}}\n\n",
+        );
+    }
+    in_framing(dialect, stream.as_bytes())
+}
+
+/// Some recordings were shortened by hand: they count no tokens or are no JSON.
+fn is_made_up(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_string_lossy();
+    ["programmatic-tool-calling", "openai-apply-patch-tool", "parallel-tool-call-wrapper"]
+        .iter()
+        .any(|made_up| name.starts_with(made_up))
 }
 
 fn passes(path: &Path, upstream: Dialect, stream: &[u8]) {
-    for endpoint in [Endpoint::ChatCompletions, Endpoint::Messages] {
-        let translator = Translator::new(endpoint, upstream).unwrap();
+    for endpoint in INGRESSES {
+        let translator = Translator::new(endpoint, upstream.alone()).unwrap();
         let name = format!("{} to {endpoint:?}", path.display());
         let (text, progress) = feed(translator, true, &[stream]);
         assert!(!text.contains(": fault:"), "{name}: {text}");
@@ -68,6 +97,15 @@ fn recorded_streams_pass_without_a_fault() {
         ("vercel-ai/deepseek/src", Dialect::OpenAi),
         ("vercel-ai/groq/src", Dialect::OpenAi),
         ("vercel-ai/mistral/src", Dialect::OpenAi),
+        ("vercel-ai/xai/src", Dialect::OpenAi),
+        ("vercel-ai/google/src", Dialect::Gemini),
+        ("vercel-ai/openai/src/responses", Dialect::Responses),
+        ("vercel-ai/open-responses/src/responses", Dialect::Responses),
+        ("vercel-ai/xai/src/responses", Dialect::Responses),
+        ("vercel-ai/azure/src", Dialect::Responses),
+        ("vercel-ai/amazon-bedrock/src", Dialect::Bedrock),
+        ("vercel-ai/mistral/src", Dialect::Mistral),
+        ("vercel-ai/cohere/src", Dialect::Cohere),
     ] {
         if !folder.join(sub).is_dir() {
             println!("SKIPPED: no recordings in {sub}");
@@ -75,12 +113,46 @@ fn recorded_streams_pass_without_a_fault() {
         }
         for path in listed(&folder.join(sub), ".chunks.txt") {
             let text = fs::read_to_string(&path).unwrap();
+            if text.contains("\"response.failed\"") || is_made_up(&path) {
+                continue;
+            }
             passes(&path, upstream, &stream_of_payloads(upstream, &text));
             count += 1;
         }
     }
     println!("{count} recorded streams passed");
     assert!(count > 10, "only {count} recordings found in {}", folder.display());
+}
+
+/// The binary bodies of a recording, which YAML holds in base64.
+fn binary_bodies(text: &str) -> Vec<Vec<u8>> {
+    let bodies = text.split("string: !!binary |\n").skip(1);
+    let base64 = |body: &str| -> String {
+        let lines = body.lines().map(str::trim);
+        lines.take_while(|line| !line.is_empty() && !line.contains(':')).collect()
+    };
+    bodies.map(|body| STANDARD.decode(base64(body)).unwrap()).collect()
+}
+
+#[test]
+fn the_event_streams_that_bedrock_sent_are_read() {
+    let Some(folder) = fixtures().map(|folder| folder.join("pydantic-ai/test_bedrock")) else {
+        println!("SKIPPED: no recordings; set SLUICE_FIXTURES to their folder");
+        return;
+    };
+    let mut count = 0;
+    for path in listed(&folder, ".yaml") {
+        let text = fs::read_to_string(&path).unwrap();
+        for body in binary_bodies(&text) {
+            // Others are documents that were fetched.
+            if body.windows(11).any(|window| window == b":event-type") {
+                passes(&path, Dialect::Bedrock, &body);
+                count += 1;
+            }
+        }
+    }
+    println!("{count} event streams passed");
+    assert!(count >= 5, "only {count} event streams in {}", folder.display());
 }
 
 #[test]
@@ -92,8 +164,8 @@ fn the_event_streams_of_anthropics_own_tests_are_read() {
     for path in listed(&folder, ".txt") {
         let stream = fs::read(&path).unwrap();
         let complete = String::from_utf8_lossy(&stream).contains("event: message_stop");
-        for endpoint in [Endpoint::ChatCompletions, Endpoint::Messages] {
-            let translator = Translator::new(endpoint, Dialect::Anthropic).unwrap();
+        for endpoint in INGRESSES {
+            let translator = Translator::new(endpoint, &[Dialect::Anthropic]).unwrap();
             let (text, progress) = feed(translator, true, &[&stream]);
             let name = path.display();
             assert_eq!(progress.terminated, complete, "{name}: {text}");
@@ -116,6 +188,13 @@ fn recorded_answers_are_read() {
         ("vercel-ai/deepseek/src", Dialect::OpenAi, "finish_reason"),
         ("vercel-ai/groq/src", Dialect::OpenAi, "finish_reason"),
         ("vercel-ai/mistral/src", Dialect::OpenAi, "finish_reason"),
+        ("vercel-ai/google/src", Dialect::Gemini, "finishReason"),
+        ("vercel-ai/openai/src/responses", Dialect::Responses, "output_tokens_details"),
+        ("vercel-ai/open-responses/src/responses", Dialect::Responses, "output_tokens_details"),
+        ("vercel-ai/azure/src", Dialect::Responses, "output_tokens_details"),
+        ("vercel-ai/amazon-bedrock/src", Dialect::Bedrock, "stopReason"),
+        ("vercel-ai/mistral/src", Dialect::Mistral, "finish_reason"),
+        ("vercel-ai/cohere/src", Dialect::Cohere, "finish_reason"),
     ] {
         if !folder.join(sub).is_dir() {
             println!("SKIPPED: no recordings in {sub}");
@@ -123,16 +202,17 @@ fn recorded_answers_are_read() {
         }
         for path in listed(&folder.join(sub), ".json") {
             let body = Bytes::from(fs::read(&path).unwrap());
-            if !String::from_utf8_lossy(&body).contains(mark) {
+            if !String::from_utf8_lossy(&body).contains(mark) || is_made_up(&path) {
                 continue;
             }
-            let read = [Endpoint::ChatCompletions, Endpoint::Messages].map(|endpoint| {
-                let translator = Translator::new(endpoint, upstream).unwrap();
+            let read = INGRESSES.map(|endpoint| {
+                let translator = Translator::new(endpoint, upstream.alone()).unwrap();
                 let whole = translator.response(&body, &context());
                 whole.unwrap_or_else(|error| panic!("{} to {endpoint:?}: {error}", path.display()))
             });
             let name = path.display();
             assert_eq!(read[0].usage, read[1].usage, "{name}");
+            assert_eq!(read[0].usage, read[2].usage, "{name}");
             assert!(read[0].usage.is_some_and(|usage| usage.input > 0), "{name}");
             assert_eq!(read[0].model, read[1].model, "{name}");
         }
@@ -147,7 +227,41 @@ fn a_recorded_event_stream_with_tool_indexes_from_one_is_read() {
         return;
     };
     let stream = fs::read(&path).unwrap();
-    let translator = Translator::new(Endpoint::Messages, Dialect::OpenAi).unwrap();
+    let translator = Translator::new(Endpoint::Messages, &[Dialect::OpenAi]).unwrap();
     let (text, progress) = feed(translator, true, &[&stream]);
     assert!(progress.terminated && text.contains("\"tool_use\""), "{text}");
+}
+
+/// What recordings of providers that count in their own way amount to.
+#[test]
+fn usage_is_counted_as_the_provider_means_it() {
+    let Some(folder) = fixtures() else {
+        println!("SKIPPED: no recordings; set SLUICE_FIXTURES to their folder");
+        return;
+    };
+    let xai = Quirks::NONE.reasoning_beside_output();
+    let openai =
+        Usage { input: 12, output: 291, cached_input: 11, reasoning: 290, ..Usage::default() };
+    let groq = Usage { input: 210, output: 15, ..Usage::default() };
+    let mistral = Usage { input: 171, output: 14, cached_input: 128, ..Usage::default() };
+    let strict = Quirks::NONE.usage_unasked();
+    for (file, quirks, usage) in [
+        ("xai/src/xai-text.chunks.txt", xai, openai),
+        ("groq/src/groq-tool-call.chunks.txt", Quirks::NONE, groq),
+        ("mistral/src/mistral-incremental-tool-call.chunks.txt", strict, mistral),
+    ] {
+        let path = folder.join("vercel-ai").join(file);
+        let recorded = fs::read_to_string(&path).unwrap();
+        // The total shows how xAI counts; a server without one is believed by its type.
+        let bare = recorded.replace("\"total_tokens\":303,", "");
+        // Groq has the same in two places; older answers have only this one.
+        let only_nested = recorded.replace("}},\"usage\":{", "}},\"other\":{");
+        for text in [&recorded, &bare, &only_nested] {
+            let translator = Translator::new(Endpoint::ChatCompletions, Dialect::OpenAi.alone());
+            let translator = translator.unwrap();
+            let stream = stream_of_payloads(Dialect::OpenAi, text);
+            let (_, progress) = feed(translator.with_quirks(quirks), true, &[&stream]);
+            assert_eq!(progress.usage, Some(usage), "{file}");
+        }
+    }
 }

@@ -1,0 +1,7 @@
+//! The decoder of Amazon's event streams.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::eventstream(data));

@@ -1,0 +1,7 @@
+//! Every translator of streams.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::stream(data));

@@ -1,0 +1,7 @@
+//! Every translator of requests and whole answers.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::whole(data));
