@@ -77,10 +77,12 @@ pub struct AIRouteSpec {
 /// An endpoint of the data port, or several that belong together.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum RouteEndpoint {
-    /// OpenAI's chat completions.
+    /// OpenAI's chat completions, and realtime sessions.
     ChatCompletions,
     /// OpenAI's completions.
     Completions,
+    /// OpenAI's Responses.
+    Responses,
     /// Anthropic's Messages, and the count of their tokens.
     Messages,
     /// Gemini's generateContent, streamed too, and countTokens.
@@ -93,6 +95,8 @@ pub enum RouteEndpoint {
     Speech,
     /// OpenAI's moderations.
     Moderations,
+    /// Rerank in the shape of Cohere and Jina.
+    Rerank,
 }
 
 /// What becomes of parameters that a target's provider cannot take.

@@ -173,6 +173,7 @@ fn endpoints(endpoint: api::RouteEndpoint) -> &'static [Endpoint] {
     match endpoint {
         Named::ChatCompletions => &[Endpoint::ChatCompletions],
         Named::Completions => &[Endpoint::Completions],
+        Named::Responses => &[Endpoint::Responses],
         Named::Messages => &[Endpoint::Messages, Endpoint::CountTokens],
         Named::GenerateContent => &[Endpoint::GenerateContent, Endpoint::GeminiCountTokens],
         Named::Embeddings => {
@@ -181,6 +182,7 @@ fn endpoints(endpoint: api::RouteEndpoint) -> &'static [Endpoint] {
         Named::Images => &[Endpoint::Images],
         Named::Speech => &[Endpoint::Speech],
         Named::Moderations => &[Endpoint::Moderations],
+        Named::Rerank => &[Endpoint::Rerank],
     }
 }
 
