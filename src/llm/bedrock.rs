@@ -102,20 +102,5 @@ pub fn model_path(model: &str, operation: &str) -> String {
     path
 }
 
-/// A request to count the tokens of a chat (`POST /model/{id}/count-tokens`); only Claude's can be
-/// counted.
-///
-/// # Errors
-/// [`RequestError`] if content cannot be written in this dialect.
-pub fn encode_count(request: &ChatRequest) -> Result<Vec<u8>, RequestError> {
-    request::encode_count(request)
-}
-
-/// The count in the answer to [`encode_count`].
-pub fn decode_count(body: &[u8]) -> Option<u64> {
-    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
-    answer.get("inputTokens")?.as_u64()
-}
-
 #[cfg(test)]
 mod tests;

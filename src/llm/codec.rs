@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::chat::{ChatEvent, ChatRequest, ChatResponse, FinishReason};
+use super::chat::{ChatEvent, ChatRequest, ChatResponse, FinishReason, Part};
 use super::error::{ApiError, RequestError};
 pub use super::framing::Framing;
 use super::sse::Frame;
@@ -26,6 +26,19 @@ impl Dropped {
     /// Notes a parameter.
     pub fn add(&mut self, name: impl Into<String>) {
         self.0.insert(name.into());
+    }
+
+    /// Notes what lies beside a part, for dialects that carry none of it.
+    pub fn beside(&mut self, part: &Part) {
+        for (name, is_there) in [
+            ("cache_control", part.cache.is_some()),
+            ("thought_signature", part.signature.is_some()),
+            ("annotations", !part.citations.is_empty()),
+        ] {
+            if is_there {
+                self.add(name);
+            }
+        }
     }
 
     /// The names, sorted, each once.

@@ -247,7 +247,13 @@ impl Translator {
                     request.body = renamed.into();
                 }
             }
-            _ => {}
+            Dialect::Anthropic
+            | Dialect::Gemini
+            | Dialect::Responses
+            | Dialect::Bedrock
+            | Dialect::Mistral
+            | Dialect::Cohere
+            | Dialect::Ollama => {}
         }
         Ok(request)
     }

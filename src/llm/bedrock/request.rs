@@ -319,17 +319,3 @@ fn decode_format(output: WireOutput) -> Option<ResponseFormat> {
     let (name, schema) = (schema.name, Json::parse(&schema.schema)?);
     Some(ResponseFormat::JsonSchema { name, schema, strict: None })
 }
-
-/// What counting tokens takes of a request.
-pub fn encode_count(request: &ChatRequest) -> Result<Vec<u8>, RequestError> {
-    let wire = encode_wire(request, &mut Dropped::default())?;
-    let converse = WireRequest {
-        messages: wire.messages,
-        system: wire.system,
-        tool_config: wire.tool_config,
-        additional_model_request_fields: wire.additional_model_request_fields,
-        ..WireRequest::default()
-    };
-    serde_json::to_vec(&serde_json::json!({"input": {"converse": converse}}))
-        .map_err(|error| RequestError::syntax(&error))
-}

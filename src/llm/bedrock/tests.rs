@@ -549,15 +549,3 @@ fn redacted_reasoning_in_pieces_comes_out_whole() {
     ]);
     assert_eq!(events[1], ChatEvent::RedactedThinking("hidden".to_owned()));
 }
-
-#[test]
-fn tokens_can_be_counted_before() {
-    let mut dropped = Dropped::default();
-    let body = asking(json!({"tools": [tool("f")], "max_tokens": 5}));
-    let request = asked(CLAUDE, &body, &mut dropped);
-    let count: Value = serde_json::from_slice(&encode_count(&request).unwrap()).unwrap();
-    let converse = &count["input"]["converse"];
-    assert_eq!(converse["messages"][0]["content"][0]["text"], "hi");
-    assert!(converse.get("toolConfig").is_some() && converse.get("inferenceConfig").is_none());
-    assert_eq!(decode_count(br#"{"inputTokens": 375}"#), Some(375));
-}

@@ -49,7 +49,7 @@ impl<'a> Encoder<'a, '_> {
     fn text(&mut self, parts: &[Part], between: &str) -> String {
         let mut texts = Vec::new();
         for part in parts {
-            self.note_extras(part);
+            self.dropped.beside(part);
             match &part.content {
                 Content::Text(text) | Content::Refusal(text) if !text.is_empty() => {
                     texts.push(text.as_str());
@@ -69,7 +69,7 @@ impl<'a> Encoder<'a, '_> {
                 said.push(part);
                 continue;
             };
-            self.note_extras(part);
+            self.dropped.beside(part);
             if *is_error {
                 self.dropped.add("tool_result.is_error");
             }
@@ -86,7 +86,7 @@ impl<'a> Encoder<'a, '_> {
         shown.append(&mut said);
         let mut content = Vec::with_capacity(shown.len());
         for part in shown {
-            self.note_extras(part);
+            self.dropped.beside(part);
             content.extend(user_part(&part.content)?);
         }
         match content.as_slice() {
@@ -105,7 +105,7 @@ impl<'a> Encoder<'a, '_> {
         let mut wire = WireMessage { role: "assistant", ..WireMessage::default() };
         let (mut content, mut text) = (Vec::new(), String::new());
         for part in &message.parts {
-            self.note_extras(part);
+            self.dropped.beside(part);
             match &part.content {
                 Content::Text(piece) | Content::Refusal(piece) => {
                     text.push_str(piece);
@@ -139,19 +139,6 @@ impl<'a> Encoder<'a, '_> {
         }
         if wire.content.is_some() || !wire.tool_calls.is_empty() {
             self.messages.push(wire);
-        }
-    }
-
-    /// Names what lies beside a part and cannot be carried.
-    fn note_extras(&mut self, part: &Part) {
-        if part.cache.is_some() {
-            self.dropped.add("cache_control");
-        }
-        if part.signature.is_some() {
-            self.dropped.add("thought_signature");
-        }
-        if !part.citations.is_empty() {
-            self.dropped.add("annotations");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     EmbeddingRequest, EmbeddingResponse, EmbeddingTask, EmbeddingUpstream, Vector, at_most, cohere,
     openai, texts,
 };
+use crate::llm::bedrock::model_path;
 use crate::llm::codec::Dropped;
 use crate::llm::error::RequestError;
 use crate::llm::usage::{Usage, count};
@@ -98,7 +99,7 @@ impl EmbeddingUpstream for BedrockEmbeddings {
     }
 
     fn path(&self, model: &str) -> Cow<'static, str> {
-        format!("/model/{}/invoke", path_segment(model)).into()
+        model_path(model, "invoke").into()
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<EmbeddingResponse, String> {
@@ -154,19 +155,6 @@ fn nova_purpose(task: Option<EmbeddingTask>) -> &'static str {
         Some(EmbeddingTask::Clustering | EmbeddingTask::Similarity) => "CLUSTERING",
         Some(_) => "GENERIC_RETRIEVAL",
     }
-}
-
-/// A model id as one segment of a path: ARNs hold slashes, ids hold colons.
-fn path_segment(model: &str) -> String {
-    let mut segment = String::with_capacity(model.len() + 8);
-    for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            segment.push(char::from(byte));
-        } else {
-            segment.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    segment
 }
 
 #[derive(Deserialize)]

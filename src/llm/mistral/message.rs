@@ -82,7 +82,7 @@ impl<'a> Encoder<'a, '_> {
         let parts = request.system.iter().chain(later.flat_map(|message| &message.parts));
         let mut texts = Vec::new();
         for part in parts {
-            self.note_extras(part);
+            self.dropped.beside(part);
             match &part.content {
                 Content::Text(text) if !text.is_empty() => texts.push(text.as_str()),
                 _ => {}
@@ -101,7 +101,7 @@ impl<'a> Encoder<'a, '_> {
                 said.push(part);
                 continue;
             };
-            self.note_extras(part);
+            self.dropped.beside(part);
             if *is_error {
                 self.dropped.add("tool_result.is_error");
             }
@@ -130,7 +130,7 @@ impl<'a> Encoder<'a, '_> {
         for part in &message.parts {
             match &part.content {
                 Content::ToolCall { id, name, arguments } => {
-                    self.note_extras(part);
+                    self.dropped.beside(part);
                     calls.push(encode_call(id, name, arguments));
                 }
                 _ => said.push(part),
@@ -151,7 +151,7 @@ impl<'a> Encoder<'a, '_> {
     fn content(&mut self, parts: &[&'a Part]) -> Result<WireContent<'a>, RequestError> {
         let mut chunks = Vec::with_capacity(parts.len());
         for part in parts {
-            self.note_extras(part);
+            self.dropped.beside(part);
             chunks.extend(self.chunk(&part.content)?);
         }
         Ok(match chunks.as_slice() {
@@ -183,19 +183,6 @@ impl<'a> Encoder<'a, '_> {
             }
             Content::ToolCall { .. } | Content::ToolResult { .. } => None,
         })
-    }
-
-    /// Names what lies beside a part and cannot be carried.
-    fn note_extras(&mut self, part: &Part) {
-        if part.cache.is_some() {
-            self.dropped.add("cache_control");
-        }
-        if part.signature.is_some() {
-            self.dropped.add("thought_signature");
-        }
-        if !part.citations.is_empty() {
-            self.dropped.add("annotations");
-        }
     }
 }
 

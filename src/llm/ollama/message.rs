@@ -42,7 +42,7 @@ impl<'a> Encoder<'a, '_> {
                 said.push(part);
                 continue;
             };
-            self.note_extras(part);
+            self.dropped.beside(part);
             if *is_error {
                 self.dropped.add("tool_result.is_error");
             }
@@ -82,7 +82,7 @@ impl<'a> Encoder<'a, '_> {
     }
 
     fn add(&mut self, part: &'a Part, message: &mut WireMessage<'a>) -> Result<(), RequestError> {
-        self.note_extras(part);
+        self.dropped.beside(part);
         match &part.content {
             Content::Text(text) | Content::Refusal(text) => {
                 add_text(text, message);
@@ -121,19 +121,6 @@ impl<'a> Encoder<'a, '_> {
             Content::ToolResult { .. } => {}
         }
         Ok(())
-    }
-
-    /// Names what lies beside a part and cannot be carried.
-    fn note_extras(&mut self, part: &Part) {
-        if part.cache.is_some() {
-            self.dropped.add("cache_control");
-        }
-        if part.signature.is_some() {
-            self.dropped.add("thought_signature");
-        }
-        if !part.citations.is_empty() {
-            self.dropped.add("annotations");
-        }
     }
 }
 
