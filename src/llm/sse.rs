@@ -101,6 +101,8 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// Reads a frame. Comments and unknown fields are skipped.
     pub fn parse(raw: &'a [u8]) -> Self {
+        // The other half of the line end by which the frame before was cut off.
+        let raw = raw.strip_prefix(b"\n").unwrap_or(raw);
         let mut raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
         let mut frame = Frame { event: b"", data: Cow::Borrowed(b"") };
         let mut has_data = false;

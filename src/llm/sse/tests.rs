@@ -41,6 +41,17 @@ fn cuts_change_nothing() {
 }
 
 #[test]
+fn a_mark_after_a_line_end_that_was_cut_is_read_as_after_a_whole_one() {
+    let text = b"data: 1\r\n\r\n\xEF\xBB\xBFdata: 2\n\n";
+    for cut in 0..text.len() {
+        let (head, tail) = text.split_at(cut);
+        let data: Vec<_> =
+            frames(&[head, tail]).0.iter().map(|raw| Frame::parse(raw).data.into_owned()).collect();
+        assert_eq!(data, [b"1", b"2"], "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_frame_is_emitted_as_soon_as_it_is_whole() {
     let mut scanner = FrameScanner::default();
     let mut ends = Vec::new();
