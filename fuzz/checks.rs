@@ -14,8 +14,8 @@ use serde_json::Value;
 use sluice::llm::eventstream::{self, MessageScanner};
 use sluice::llm::sse::{Frame, FrameScanner};
 use sluice::llm::{
-    Called, Dialect, Endpoint, Progress, ResponseContext, Rewrite, StreamFault, StreamForm,
-    Translator, Work, peek,
+    Boundary, Called, Dialect, Endpoint, Progress, ResponseContext, Rewrite, StreamFault,
+    StreamForm, Translator, Work, peek, peek_form,
 };
 
 /// The decoder of server-sent events: `<size of pieces> <bytes>`.
@@ -50,6 +50,20 @@ fn events(pieces: &[&[u8]]) -> Vec<Event> {
     }
     keep(&scanner.finish());
     events
+}
+
+/// The reader of callers' forms: `<bytes>`, whose boundary is `B`. What is taken can be sent on, and names
+/// the provider's model to every reader as strict as this one.
+pub fn form(body: &[u8]) {
+    let boundary = || Boundary::read(b"multipart/form-data; boundary=B").unwrap();
+    for endpoint in [Endpoint::Transcriptions, Endpoint::ImageVariations] {
+        let Ok(peeked) = peek_form(&endpoint.into(), boundary(), body) else { continue };
+        let translator = Translator::new(endpoint, Dialect::OpenAi.alone()).unwrap();
+        let rewrite = Rewrite { model: "served", parameters: None, default_max_tokens: None };
+        let sent = translator.request(&Bytes::copy_from_slice(body), &peeked, &rewrite).unwrap();
+        let again = peek_form(&endpoint.into(), boundary(), &sent.body).unwrap();
+        assert_eq!((again.model.as_str(), again.stream), ("served", peeked.stream));
+    }
 }
 
 /// The decoder of event streams: `<size of pieces> <bytes>`.

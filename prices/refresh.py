@@ -75,6 +75,9 @@ DIMENSIONS = [
 BOUNDS = [("contextWindow", "max_input_tokens"), ("maxOutputTokens", "max_output_tokens")]
 # litellm's suffixes of service tiers, with the words that answers carry in `service_tier`.
 SERVICES = {"": "", "_flex": "flex", "_priority": "priority", "_batches": "batch"}
+# Whose transcripts are asked for as OpenAI's are, so that the seconds of sound are known.
+HEARD = {"openai", "azure", "groq"}
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 # What no token price expresses: a model that is charged so is left without a price.
 OTHER_UNITS = ("_per_second", "_per_character", "_per_pixel", "_per_page", "_per_video", "_per_minute")
 
@@ -131,10 +134,18 @@ def litellm_entry(value):
         request = (value.get("search_context_cost_per_query") or {}).get("search_context_size_low")
     if number(request) and request > 0:
         prices[("", 0, "request")] = unit(request)
+    second = value.get("input_cost_per_second") or value.get("output_cost_per_second")
+    heard = value.get("litellm_provider") in HEARD and value.get("mode") == "audio_transcription"
+    heard = heard and TRANSCRIPTIONS in value.get("supported_endpoints", [TRANSCRIPTIONS])
+    heard = heard and number(second) and not any(price > 0 for price in prices.values())
+    if heard:
+        # The length of a sound is all that is billed of its transcript.
+        prices = {("", 0, "audioSecond"): unit(second), ("", 0, "input"): Decimal(0),
+                  ("", 0, "output"): Decimal(0)}
     counted = {key: price for key, price in prices.items() if price > 0}
     others = any(mark in name and number(price) and price > 0
                  for name, price in value.items() for mark in OTHER_UNITS)
-    if not counted or (others and not {"input", "output"} <= base):
+    if not counted or (others and not heard and not {"input", "output"} <= base):
         return None
     prices.setdefault(("", 0, "input"), Decimal(0))
     prices.setdefault(("", 0, "output"), Decimal(0))
@@ -344,7 +355,7 @@ def update(folder, table, accepted, today):
     for line in disagreements(litellm, genai):
         print(f"differs: {line}")
     header = ["Made by prices/refresh.py; change nothing here. USD for a million tokens; image, "
-              "request: USD each.", f"date {datetime.date(*today)}", f"source litellm {version} (MIT)",
+              "audioSecond, request: USD each.", f"date {datetime.date(*today)}", f"source litellm {version} (MIT)",
               f"source genai-prices {other_version} (MIT)"]
     text = render(merge(litellm, genai), header)
     old = parse(table.read_text()) if table.exists() else {}

@@ -24,6 +24,9 @@ LITELLM = {
     "azure/eu/gpt-a": {"litellm_provider": "azure", "mode": "chat", "input_cost_per_token": 1e-06,
                        "output_cost_per_token": 1e-06},
     "whisper": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 1e-4},
+    "live": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 1e-4,
+             "supported_endpoints": ["/v1/realtime"]},
+    "video": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_second": 1e-4},
     "free": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 0.0,
              "output_cost_per_token": 0.0},
     "picture": {"litellm_provider": "openai", "mode": "image_generation", "output_cost_per_image": 0.04},
@@ -100,6 +103,7 @@ class Refresh(unittest.TestCase):
             "OpenAI gpt-a contextWindow=272000 maxOutputTokens=128000 input=0.25 cachedInput=0.025 "
             "output=2 >272000.input=0.5 >272000.output=3 priority.input=0.45 priority.output=3.6",
             "OpenAI picture input=0 output=0 image=0.04",
+            "OpenAI whisper input=0 output=0 audioSecond=0.0001",
             "OpenRouter a/b source=genai-prices contextWindow=1000 input=1 cacheWrite=0.083333 output=2",
             "OpenRouter a/b:free source=genai-prices input=0 output=0",
             "Perplexity sonar input=1 output=1 request=0.005",

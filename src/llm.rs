@@ -5,9 +5,9 @@
 //! Kubernetes; a timestamp that an answer needs is passed in.
 //!
 //! Reading order: [`peek()`] (one look at a request), [`Translator`] (the only entry that the proxy
-//! needs), `passthrough` (same dialect, the hot path), `opaque` (answers that nobody reads), `chat`
-//! (the canonical types), `codec` (the traits that every dialect implements), then one folder for
-//! each dialect.
+//! needs), `passthrough` (same dialect, the hot path), `form` (requests that are no JSON), `opaque`
+//! (answers that nobody reads), `chat` (the canonical types), `codec` (the traits that every dialect
+//! implements), then one folder for each dialect.
 //!
 //! A new dialect is one folder and a variant of [`Dialect`], with an arm in `codec::codec`,
 //! `error::errors` and `models`, and, if callers speak it too, in `passthrough::stream`; its
@@ -23,6 +23,7 @@ pub mod embeddings;
 pub mod endpoint;
 pub mod error;
 pub mod eventstream;
+pub mod form;
 mod framing;
 mod gemini;
 mod lines;
@@ -54,9 +55,10 @@ pub use endpoint::{Called, Endpoint, Work};
 pub use error::{
     ApiError, ErrorKind, RequestError, decode_error, encode_error, encode_stream_error,
 };
+pub use form::{Boundary, BoundaryError, Form};
 pub use models::{ModelEntry, encode_model, encode_models};
 pub use openai::is_reasoning_model;
-pub use peek::{Peek, peek};
+pub use peek::{Peek, peek, peek_form};
 pub use quirks::Quirks;
 pub use report::{Meter, Report, report};
 pub use rewrite::{Parameters, Rewrite};
@@ -64,7 +66,7 @@ pub use stream::{Progress, StreamFault, StreamForm, StreamTranslator};
 pub use translate::{
     ResponseContext, ResponseError, Translator, Unsupported, UpstreamRequest, WholeResponse,
 };
-pub use usage::{ServiceTier, Usage, estimate_tokens};
+pub use usage::{InputEstimate, ServiceTier, Usage, estimate_tokens};
 
 use names::Names;
 

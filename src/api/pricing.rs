@@ -10,7 +10,8 @@ pub const PRICES_LABEL: &str = "sluice.dev/prices";
 /// The key of such a ConfigMap that is read.
 pub const PRICES_KEY: &str = "prices.yaml";
 
-/// Prices of a model in US dollars for a million tokens; of images and requests in US dollars each.
+/// Prices of a model in US dollars for a million tokens; of images, seconds of sound and requests in
+/// US dollars each.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pricing {
@@ -56,6 +57,11 @@ pub struct Pricing {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "unit_price_schema")]
     pub image: Option<String>,
+    /// One second of sound that is listened to, for models that are billed by the length of what they
+    /// transcribe. Default: nothing beside its tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "unit_price_schema")]
+    pub audio_second: Option<String>,
     /// One request, beside its tokens. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "unit_price_schema")]

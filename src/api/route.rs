@@ -89,10 +89,12 @@ pub enum RouteEndpoint {
     GenerateContent,
     /// OpenAI's embeddings, and Gemini's embedContent and batchEmbedContents.
     Embeddings,
-    /// OpenAI's images.
+    /// OpenAI's images: generations, edits and variations.
     Images,
     /// OpenAI's speech.
     Speech,
+    /// OpenAI's transcriptions, and translations of sound.
+    Transcriptions,
     /// OpenAI's moderations.
     Moderations,
     /// Rerank in the shape of Cohere and Jina.

@@ -30,6 +30,8 @@ pub struct TokenCounts {
     pub image_output: u64,
     /// Pictures made, where they are billed by piece.
     pub images: u64,
+    /// Seconds of sound that was listened to, where they are billed and not tokens.
+    pub audio_seconds: u64,
     /// Units by which the provider bills requests (a rerank's search units); 0 counts as one.
     pub requests: u64,
     /// How the provider has processed the call.
@@ -72,7 +74,7 @@ impl ServiceTier {
     }
 }
 
-/// The prices of one tier: of tokens, except for `image` and `request`.
+/// The prices of one tier: of tokens, except for `image`, `audio_second` and `request`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
     /// Input that is none of the parts below.
@@ -97,6 +99,8 @@ pub struct Rates {
     pub image_output: Option<Rate>,
     /// One picture made; absent means none.
     pub image: Option<Rate>,
+    /// One second of sound that is listened to; absent means none.
+    pub audio_second: Option<Rate>,
     /// One request; absent means none.
     pub request: Option<Rate>,
 }
@@ -112,6 +116,7 @@ impl Rates {
             image_input: self.image_input.or(base.image_input),
             image_output: self.image_output.or(base.image_output),
             image: self.image.or(base.image),
+            audio_second: self.audio_second.or(base.audio_second),
             request: self.request.or(base.request),
             ..self
         }
@@ -139,6 +144,7 @@ impl Rates {
             (tokens.audio_output, self.audio_output.unwrap_or(self.output)),
             (tokens.image_output, self.image_output.unwrap_or(self.output)),
             (tokens.images, self.image.unwrap_or_default()),
+            (tokens.audio_seconds, self.audio_second.unwrap_or_default()),
             (tokens.requests.max(1), self.request.unwrap_or_default()),
         ])
     }
@@ -159,6 +165,7 @@ impl Rates {
             (bound.input, dearest(self.input, &inputs)),
             (bound.output, dearest(self.output, &outputs)),
             (bound.images, self.image.unwrap_or_default()),
+            (bound.audio_seconds, self.audio_second.unwrap_or_default()),
             (bound.requests.max(1), self.request.unwrap_or_default()),
         ])
     }
@@ -194,6 +201,8 @@ pub struct Bound {
     pub output: u64,
     /// Pictures made.
     pub images: u64,
+    /// Seconds of sound that is listened to.
+    pub audio_seconds: u64,
     /// Units by which requests are billed; 0 counts as one.
     pub requests: u64,
     /// The tier that was asked for. The provider may answer by the usual one instead.

@@ -59,6 +59,7 @@ pub(super) fn price(pricing: &Pricing) -> Result<Price, String> {
         image_input,
         image_output,
         image,
+        audio_second,
         request,
         tiers,
     } = pricing;
@@ -74,6 +75,7 @@ pub(super) fn price(pricing: &Pricing) -> Result<Price, String> {
         image_input: optional("imageInput", image_input)?,
         image_output: optional("imageOutput", image_output)?,
         image: each("image", image)?,
+        audio_second: each("audioSecond", audio_second)?,
         request: each("request", request)?,
     };
     let tier = |(at, tier): (usize, &PricingTier)| {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::form::estimate::Files;
 use super::{Dialect, Names, anthropic, gemini, openai, responses, stream::StreamForm};
 
 /// An endpoint of the data port.
@@ -19,8 +20,16 @@ pub enum Endpoint {
     Embeddings,
     /// `POST /v1/images/generations`.
     Images,
+    /// `POST /v1/images/edits`.
+    ImageEdits,
+    /// `POST /v1/images/variations`.
+    ImageVariations,
     /// `POST /v1/audio/speech`.
     Speech,
+    /// `POST /v1/audio/transcriptions`.
+    Transcriptions,
+    /// `POST /v1/audio/translations`.
+    Translations,
     /// `POST /v1/moderations`.
     Moderations,
     /// `POST /v1/messages`.
@@ -56,6 +65,9 @@ pub enum Work {
     Order,
     /// Images or sound: an answer that is large or not JSON, and is handed on unread.
     Media,
+    /// What is said in a sound, written down: JSON, plain text or subtitles, handed on unread, and may
+    /// be streamed.
+    Transcript,
     /// How many tokens a conversation has: no provider charges for it, and where the provider cannot
     /// say it, the gateway estimates.
     Count,
@@ -79,6 +91,8 @@ pub(super) struct Facts {
     pub(super) example: &'static str,
     /// The model that is meant where none is named.
     pub(super) default_model: Option<&'static str>,
+    /// What the files are, where requests are forms (`multipart/form-data`) and not JSON.
+    files: Option<Files>,
 }
 
 const CHAT_COMPLETIONS: Facts = Facts {
@@ -90,6 +104,7 @@ const CHAT_COMPLETIONS: Facts = Facts {
     names: &openai::NAMES,
     example: "gpt-5-mini",
     default_model: None,
+    files: None,
 };
 const COMPLETIONS: Facts = Facts {
     path: "/v1/completions",
@@ -116,6 +131,22 @@ const IMAGES: Facts = Facts {
     example: "gpt-image-1",
     ..CHAT_COMPLETIONS
 };
+const IMAGE_EDITS: Facts = Facts {
+    path: "/v1/images/edits",
+    upstream: "/images/edits",
+    operation: "image_edit",
+    files: Some(Files::Pictures),
+    ..IMAGES
+};
+const IMAGE_VARIATIONS: Facts = Facts {
+    path: "/v1/images/variations",
+    upstream: "/images/variations",
+    operation: "image_variation",
+    example: "dall-e-2",
+    // The only one that OpenAI's API reference says it is for.
+    default_model: Some("dall-e-2"),
+    ..IMAGE_EDITS
+};
 const SPEECH: Facts = Facts {
     path: "/v1/audio/speech",
     upstream: "/audio/speech",
@@ -123,6 +154,22 @@ const SPEECH: Facts = Facts {
     work: Work::Media,
     example: "gpt-4o-mini-tts",
     ..CHAT_COMPLETIONS
+};
+const TRANSCRIPTIONS: Facts = Facts {
+    path: "/v1/audio/transcriptions",
+    upstream: "/audio/transcriptions",
+    operation: "transcription",
+    work: Work::Transcript,
+    example: "gpt-4o-transcribe",
+    files: Some(Files::Sound),
+    ..CHAT_COMPLETIONS
+};
+const TRANSLATIONS: Facts = Facts {
+    path: "/v1/audio/translations",
+    upstream: "/audio/translations",
+    operation: "translation",
+    example: "whisper-1",
+    ..TRANSCRIPTIONS
 };
 const MODERATIONS: Facts = Facts {
     path: "/v1/moderations",
@@ -198,12 +245,16 @@ const COUNT_TOKENS: Facts = Facts {
 
 impl Endpoint {
     /// Every endpoint, in a stable order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Images,
+        Self::ImageEdits,
+        Self::ImageVariations,
         Self::Speech,
+        Self::Transcriptions,
+        Self::Translations,
         Self::Moderations,
         Self::Messages,
         Self::CountTokens,
@@ -222,7 +273,11 @@ impl Endpoint {
             Self::Completions => &COMPLETIONS,
             Self::Embeddings => &EMBEDDINGS,
             Self::Images => &IMAGES,
+            Self::ImageEdits => &IMAGE_EDITS,
+            Self::ImageVariations => &IMAGE_VARIATIONS,
             Self::Speech => &SPEECH,
+            Self::Transcriptions => &TRANSCRIPTIONS,
+            Self::Translations => &TRANSLATIONS,
             Self::Moderations => &MODERATIONS,
             Self::Messages => &MESSAGES,
             Self::CountTokens => &COUNT_TOKENS,
@@ -256,6 +311,21 @@ impl Endpoint {
         self == Self::Responses
     }
 
+    /// Whether its requests are forms (`multipart/form-data`) and not JSON.
+    pub fn takes_form(self) -> bool {
+        self.files().is_some()
+    }
+
+    /// What the files of its forms are.
+    pub(super) fn files(self) -> Option<Files> {
+        self.facts().files
+    }
+
+    /// Whether it makes pictures, some of which are billed by piece.
+    pub fn makes_images(self) -> bool {
+        matches!(self, Self::Images | Self::ImageEdits | Self::ImageVariations)
+    }
+
     /// The kind of work that it asks for.
     pub fn work(self) -> Work {
         self.facts().work
@@ -276,7 +346,13 @@ impl Work {
 
     /// Whether the answer has output tokens at all.
     pub fn has_output(self) -> bool {
-        matches!(self, Self::Chat | Self::Text | Self::Media)
+        matches!(self, Self::Chat | Self::Text | Self::Media | Self::Transcript)
+    }
+
+    /// Whether an answer that is no stream of events is handed on unread, for it may be large or not
+    /// JSON.
+    pub fn is_opaque(self) -> bool {
+        matches!(self, Self::Media | Self::Transcript)
     }
 }
 

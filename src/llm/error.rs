@@ -171,6 +171,14 @@ pub enum RequestError {
         /// What cannot be taken and what to do instead.
         message: String,
     },
+    /// Not a form, or one that could be read in two ways.
+    #[error("the form is malformed at byte {at}: {message}")]
+    Form {
+        /// The offset in the body.
+        at: usize,
+        /// What is wrong there.
+        message: String,
+    },
     /// One field is missing or wrong.
     #[error("{message}")]
     Field {
@@ -204,6 +212,7 @@ impl From<RequestError> for ApiError {
         let (code, param) = match &error {
             RequestError::Syntax { .. } => ("invalid_json", None),
             RequestError::TooDeep => ("json_too_deep", None),
+            RequestError::Form { .. } => ("invalid_form", None),
             RequestError::Unsupported { param, code, .. } => (*code, Some(param.to_string())),
             RequestError::Field { param, .. } => ("invalid_request", Some(param.to_string())),
         };

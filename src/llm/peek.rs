@@ -8,9 +8,14 @@ use serde_json::value::RawValue;
 
 use super::endpoint::{Called, Endpoint};
 use super::error::RequestError;
+use super::form::Form;
 use super::members::{Member, Members, span_of};
 use super::names::{ALIASES, Names};
-use super::usage::ServiceTier;
+use super::usage::{InputEstimate, ServiceTier};
+
+mod form;
+
+pub use form::peek_form;
 
 /// The most choices one request may ask for (OpenAI's own bound for `n`).
 const MAX_CHOICES: u64 = 128;
@@ -36,6 +41,8 @@ pub struct Peek {
     pub base64: bool,
     /// The end user: `user`, else `safety_identifier`, else `metadata.user_id`.
     pub user: Option<String>,
+    /// Where the fields are, if the body is a form and not JSON.
+    pub form: Option<Form>,
     /// The tier that is asked for (`service_tier`).
     pub service_tier: ServiceTier,
     /// The members that bound what is generated, each as the client wrote it.
@@ -49,6 +56,8 @@ pub struct Peek {
 pub enum ModelPlace {
     /// In the body: the span of the JSON string literal, quotes included.
     Body(Range<usize>),
+    /// In a form: the span of the field's content.
+    Field(Range<usize>),
     /// In the path; the body has no room for it.
     Path,
     /// Nowhere; the endpoint's default is meant.
@@ -178,6 +187,7 @@ pub fn peek(called: &Called<'_>, body: &[u8]) -> Result<Peek, RequestError> {
         // Providers differ in which of several they obey, and a budget reserves by it.
         max_output_tokens: bounds.max_tokens.into_iter().flatten().max(),
         user: user(&found),
+        form: None,
         service_tier: service_tier(found.service_tier),
         bounds,
         insert_at,
@@ -185,6 +195,14 @@ pub fn peek(called: &Called<'_>, body: &[u8]) -> Result<Peek, RequestError> {
 }
 
 impl Peek {
+    /// What the request may count as input; `body` is the one looked at.
+    pub fn input(&self, endpoint: Endpoint, body: &[u8]) -> InputEstimate {
+        match (&self.form, endpoint.files()) {
+            (Some(form), Some(files)) => form.estimate(body, files),
+            _ => InputEstimate::of_text(body.len()),
+        }
+    }
+
     /// Looks at a body that was made of the one looked at here.
     ///
     /// # Errors

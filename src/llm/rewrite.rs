@@ -15,7 +15,10 @@ use super::peek::{ModelPlace, Peek};
 use super::usage::ServiceTier;
 use meaning::{Fitted, apply_inside, is_same, sent_inside};
 
+mod form;
 mod meaning;
+
+pub(crate) use form::rewrite_form;
 
 /// Members that the gateway itself depends on; `parameters` cannot touch them.
 const RESERVED: [&str; 2] = ["model", "stream"];
@@ -198,7 +201,7 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, model: &str, want_usage: bool) -
             let member = insertion(body, peek, &format!("\"model\":{}", json_string(model)));
             edits.push((peek.insert_at..peek.insert_at, member));
         }
-        ModelPlace::Body(_) | ModelPlace::Path => {}
+        ModelPlace::Body(_) | ModelPlace::Field(_) | ModelPlace::Path => {}
     }
     if want_usage && !peek.include_usage {
         edits.push(match &peek.stream_options_span {
@@ -213,7 +216,13 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, model: &str, want_usage: bool) -
         return body.clone();
     }
     edits.sort_by_key(|(span, _)| span.start);
-    let mut spliced = Vec::with_capacity(body.len() + 64);
+    edited(body, edits)
+}
+
+/// The body with these edits, which are in the order of the text.
+fn edited(body: &Bytes, edits: Vec<(Range<usize>, String)>) -> Bytes {
+    let added: usize = edits.iter().map(|(_, text)| text.len()).sum();
+    let mut spliced = Vec::with_capacity(body.len() + added);
     let mut at = 0;
     for (span, text) in edits {
         spliced.extend_from_slice(body.get(at..span.start).unwrap_or_default());

@@ -18,7 +18,7 @@ use super::passthrough;
 use super::peek::Peek;
 use super::quirks::Quirks;
 use super::rerank;
-use super::rewrite::{Rewrite, apply_parameters, splice};
+use super::rewrite::{Rewrite, apply_parameters, rewrite_form, splice};
 use super::stream::{StreamForm, StreamTranslator};
 use super::tokens::count_request;
 use super::usage::Usage;
@@ -113,7 +113,7 @@ impl Translator {
             }
             // Servers that follow OpenAI have it beside OpenAI's own endpoints.
             Work::Order => spoken.iter().find(|to| **to == Dialect::OpenAi),
-            Work::Text | Work::Verdict | Work::Media => None,
+            Work::Text | Work::Verdict | Work::Media | Work::Transcript => None,
         };
         let upstream = spoken.iter().find(|spoken| **spoken == own).or_else(crossed);
         let upstream = *upstream.ok_or(Unsupported { endpoint, spoken })?;
@@ -197,6 +197,10 @@ impl Translator {
         peeked: &Peek,
         rewrite: &Rewrite<'_>,
     ) -> Result<UpstreamRequest, RequestError> {
+        if peeked.form.is_some() {
+            let body = rewrite_form(self.endpoint, body, peeked, rewrite)?;
+            return Ok(UpstreamRequest { body, dropped: Vec::new(), headers: &[] });
+        }
         // A count takes none of the parameters of an answer.
         let counts = self.endpoint.work() == Work::Count;
         let mut edited =
@@ -298,9 +302,17 @@ impl Translator {
         }
     }
 
-    /// A translator for one answer that is handed on unread ([`Work::Media`]).
-    pub fn opaque(&self) -> Box<dyn StreamTranslator> {
-        Box::new(OpaqueStream::new(self.upstream))
+    /// A translator for one answer that is handed on unread ([`Work::is_opaque`]).
+    pub fn opaque(&self, body: &[u8], peek: &Peek) -> Box<dyn StreamTranslator> {
+        let stream = match self.endpoint.work() {
+            Work::Transcript => {
+                let form = peek.form.as_ref();
+                let wanted = form.and_then(|form| form.text(body, "response_format"));
+                OpaqueStream::transcript(self.upstream, matches!(wanted, Some("text" | "srt" | "vtt")))
+            }
+            _ => OpaqueStream::new(self.upstream),
+        };
+        Box::new(stream)
     }
 
     /// OpenAI reports usage in a stream only when asked.

@@ -33,6 +33,8 @@ pub struct Usage {
     pub image_output: u64,
     /// Pictures made, where they are billed by piece.
     pub images: u64,
+    /// Seconds of sound that was listened to, where they are billed and not tokens.
+    pub audio_seconds: u64,
     /// Units by which the provider bills requests (a rerank's search units); 0 counts as one.
     pub requests: u64,
     /// How the provider has processed the request.
@@ -89,6 +91,7 @@ impl fmt::Debug for Usage {
             ("image_input", self.image_input),
             ("image_output", self.image_output),
             ("images", self.images),
+            ("audio_seconds", self.audio_seconds),
             ("requests", self.requests),
         ];
         for (name, count) in others.iter().filter(|(_, count)| *count > 0) {
@@ -115,6 +118,7 @@ impl AddAssign for Usage {
             (&mut self.image_input, other.image_input),
             (&mut self.image_output, other.image_output),
             (&mut self.images, other.images),
+            (&mut self.audio_seconds, other.audio_seconds),
             (&mut self.requests, other.requests),
         ];
         for (sum, part) in sums {
@@ -145,6 +149,22 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 /// English (about 4 bytes a token) because a budget reserves by it.
 pub fn estimate_tokens(bytes: usize) -> u64 {
     u64::try_from(bytes.div_ceil(3)).unwrap_or(u64::MAX)
+}
+
+/// What a request may count as input, before the provider has said it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InputEstimate {
+    /// Tokens.
+    pub tokens: u64,
+    /// Seconds of sound.
+    pub audio_seconds: u64,
+}
+
+impl InputEstimate {
+    /// The estimate for a text.
+    pub fn of_text(bytes: usize) -> Self {
+        Self { tokens: estimate_tokens(bytes), audio_seconds: 0 }
+    }
 }
 
 #[cfg(test)]

@@ -156,6 +156,7 @@ fn set(rates: &mut Rates, dimension: &str, value: &str) -> Result<(), LineError>
         "imageInput" => rates.image_input = Some(token()?),
         "imageOutput" => rates.image_output = Some(token()?),
         "image" => rates.image = Some(each()?),
+        "audioSecond" => rates.audio_second = Some(each()?),
         "request" => rates.request = Some(each()?),
         other => return Err(LineError::Member(other.to_owned())),
     }

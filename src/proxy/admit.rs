@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     budget::{Amounts, Bound, Demand, Ledger, Mode, NanoUsd, Refusal, Reservation, Unit},
-    llm::{Endpoint, ErrorKind, Peek, Work, estimate_tokens},
+    llm::{Endpoint, ErrorKind, InputEstimate, Peek, Work},
     snapshot::{Budget, Consumer, Route, Unpriced},
 };
 
@@ -34,8 +34,8 @@ pub struct Admitted<'a> {
     pub endpoint: Endpoint,
     /// The request.
     pub peek: &'a Peek,
-    /// Bytes of the request's body.
-    pub body_bytes: usize,
+    /// What the request may count as input.
+    pub input: InputEstimate,
     /// The targets that may serve it.
     pub candidates: &'a [Candidate],
     /// How long the request may take.
@@ -175,7 +175,8 @@ fn unpriced(budget: &Budget, candidate: &Candidate) -> Option<Rejection> {
 
 fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
     let work = request.endpoint.work();
-    let input = if work == Work::Count { 0 } else { estimate_tokens(request.body_bytes) };
+    let given = if work == Work::Count { InputEstimate::default() } else { request.input };
+    let InputEstimate { tokens: input, audio_seconds } = given;
     let output = match work.has_output() {
         true => output_bound(request.endpoint, request.peek, candidate),
         false => 0,
@@ -186,7 +187,7 @@ fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
     };
     let service_tier = settle::service_tier(service_tier);
     let images = images(request.endpoint, request.peek, candidate);
-    let bound = Bound { input, output, images, requests: 1, service_tier };
+    let bound = Bound { input, output, images, audio_seconds, requests: 1, service_tier };
     let price = candidate.terms.price.as_ref();
     Amounts {
         cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
@@ -197,10 +198,10 @@ fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
 
 /// How many pictures a request asks for, after the target's parameters.
 pub fn images(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> u64 {
-    match (endpoint, &candidate.target.parameters) {
-        (Endpoint::Images, Some(parameters)) => parameters.choices(endpoint, peek),
-        (Endpoint::Images, None) => u64::from(peek.choices),
-        _ => 0,
+    match &candidate.target.parameters {
+        _ if !endpoint.makes_images() => 0,
+        Some(parameters) => parameters.choices(endpoint, peek),
+        None => u64::from(peek.choices),
     }
 }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use crate::llm::{Called, Dialect, Endpoint, ErrorKind, endpoint::decoded};
+use crate::llm::{Boundary, BoundaryError, Called, Dialect, Endpoint, ErrorKind, endpoint::decoded};
 
 use super::{Limits, respond::Rejection};
 
@@ -117,11 +117,20 @@ fn model_of(path: &str) -> Option<&str> {
     rest.strip_prefix("models/").filter(|id| !id.is_empty())
 }
 
-/// Makes sure that the body is JSON as it stands.
+/// What a body is.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Media {
+    /// JSON.
+    Json,
+    /// A form.
+    Form(Boundary),
+}
+
+/// Makes sure that the body is what the endpoint takes, as it stands: JSON or a form.
 ///
 /// # Errors
-/// 415 for another media type or a compressed body.
-pub fn check_media(headers: &HeaderMap) -> Result<(), Rejection> {
+/// 415 for another media type or a compressed body, 400 for a form without a boundary.
+pub fn check_media(endpoint: Endpoint, headers: &HeaderMap) -> Result<Media, Rejection> {
     let refuse = |message: &str| {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Err(Rejection::refuse(status, ErrorKind::InvalidRequest, "unsupported_media_type", message))
@@ -131,12 +140,36 @@ pub fn check_media(headers: &HeaderMap) -> Result<(), Rejection> {
     {
         return refuse("compressed request bodies are not taken: send it without content-encoding");
     }
+    if endpoint.takes_form() {
+        return form(headers);
+    }
     match headers.get(header::CONTENT_TYPE) {
         Some(media) if !is_json(media.as_bytes()) => {
             refuse("the body must be JSON: send it with \"content-type: application/json\"")
         }
-        _ => Ok(()),
+        _ => Ok(Media::Json),
     }
+}
+
+/// The boundary of a form.
+fn form(headers: &HeaderMap) -> Result<Media, Rejection> {
+    let given = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let error = match Boundary::read(given) {
+        Ok(boundary) => return Ok(Media::Form(boundary)),
+        Err(error) => error,
+    };
+    let (status, code) = match error {
+        BoundaryError::MediaType => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+        }
+        BoundaryError::Missing | BoundaryError::Malformed => {
+            (StatusCode::BAD_REQUEST, "invalid_form")
+        }
+    };
+    let message = format!(
+        "the body must be a form with \"content-type: multipart/form-data; boundary=...\": {error}"
+    );
+    Err(Rejection::refuse(status, ErrorKind::InvalidRequest, code, message))
 }
 
 fn is_json(media: &[u8]) -> bool {
@@ -325,13 +358,14 @@ mod tests {
         let with = |name: &'static str, value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            check_media(&headers).is_ok()
+            check_media(Endpoint::Messages, &headers).is_ok()
         };
         for media in ["application/json", "Application/JSON; charset=utf-8", "application/x+json"] {
             assert!(with("content-type", media), "{media}");
         }
         assert!(!with("content-type", "application/x-www-form-urlencoded"));
         assert!(!with("content-encoding", "gzip"));
-        assert!(check_media(&HeaderMap::new()).is_ok());
+        assert!(check_media(Endpoint::Messages, &HeaderMap::new()).is_ok());
+        assert!(check_media(Endpoint::Translations, &HeaderMap::new()).is_err());
     }
 }

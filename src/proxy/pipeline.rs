@@ -10,7 +10,7 @@ use crate::{
     credential::{Credentials, Environment},
     llm::{
         Called, Dialect, Endpoint, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model,
-        encode_models, peek,
+        encode_models, peek, peek_form,
     },
     snapshot::{Consumer, Published, Route, Snapshot},
     telemetry::{AccessLog, Metrics, Outcome, Record, brief},
@@ -25,7 +25,7 @@ use super::{
     direct,
     identify::{identify, key_missing},
     keys::KeyPool,
-    parse::{Asked, Unread, asked, check_media, collect, dialect},
+    parse::{Asked, Media, Unread, asked, check_media, collect, dialect},
     realtime,
     respond::{self, Rejection},
     select::{Candidate, Turns, candidates},
@@ -71,6 +71,7 @@ struct Arrived<'a> {
     snapshot: &'a Snapshot,
     consumer: Option<Arc<Consumer>>,
     called: Called<'a>,
+    media: Media,
 }
 
 impl Pipeline {
@@ -160,9 +161,10 @@ impl Pipeline {
             // Before the body: who has no key must not be able to fill the memory with it.
             return Err(key_missing());
         }
-        check_media(&head.headers)?;
+        let media = check_media(called.endpoint, &head.headers)?;
         let bytes = collect(&head.headers, body, &self.deps.limits).await?;
-        let arrived = Arrived { headers: head.headers, snapshot: &snapshot, consumer, called };
+        let headers = head.headers;
+        let arrived = Arrived { headers, snapshot: &snapshot, consumer, called, media };
         let call = self.prepare(arrived, bytes, settlement)?;
         // A reload must not wait for the longest stream to let go of the old configuration.
         drop(snapshot);
@@ -184,9 +186,13 @@ impl Pipeline {
         body: Bytes,
         settlement: &mut Settlement,
     ) -> Result<Call, Rejection> {
-        let Arrived { headers, snapshot, consumer, called } = arrived;
+        let Arrived { headers, snapshot, consumer, called, media } = arrived;
         let endpoint = called.endpoint;
-        let mut peek = peek(&called, &body)?;
+        let mut peek = match media {
+            Media::Json => peek(&called, &body)?,
+            Media::Form(boundary) => peek_form(&called, boundary, &body)?,
+        };
+        let input = peek.input(endpoint, &body);
         if peek.user.is_none() {
             peek.user = named_user(&headers);
         }
@@ -204,13 +210,13 @@ impl Pipeline {
                 headers: &headers,
                 endpoint,
                 peek: &peek,
-                body_bytes: body.len(),
+                input,
                 candidates: &candidates,
                 may_take: route.timeouts.total,
             },
         )
         .map_err(|refusal| self.deny(&refusal))?;
-        settlement.hold(admission, body.len());
+        settlement.hold(admission, input);
         let deadline = settlement.started() + route.timeouts.total;
         let context = ResponseContext {
             created: self.deps.clock.now().as_second(),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     budget::{self, Amounts, NanoUsd, TokenCounts},
-    llm::{self, Endpoint, Progress, Usage, WholeResponse, Work, estimate_tokens},
+    llm::{self, Endpoint, InputEstimate, Progress, Usage, WholeResponse, Work, estimate_tokens},
     snapshot::{Model, Pattern, Provider, Route, Target, TargetModel},
     telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record, metrics::TargetLabels},
 };
@@ -27,7 +27,7 @@ pub struct Settlement {
     started: Instant,
     admission: Option<Admission>,
     served: Option<Served>,
-    input_estimate: u64,
+    input_estimate: InputEstimate,
     images_asked: u64,
     delivered: Delivered,
     /// The answer itself is an estimate.
@@ -64,7 +64,7 @@ impl Settlement {
             started: Instant::now(),
             admission: None,
             served: None,
-            input_estimate: 0,
+            input_estimate: InputEstimate::default(),
             images_asked: 0,
             delivered: Delivered::default(),
             is_estimate: false,
@@ -78,9 +78,9 @@ impl Settlement {
     }
 
     /// Takes over what was reserved.
-    pub fn hold(&mut self, admission: Option<Admission>, body_bytes: usize) {
+    pub fn hold(&mut self, admission: Option<Admission>, input: InputEstimate) {
         self.admission = admission;
-        self.input_estimate = estimate_tokens(body_bytes);
+        self.input_estimate = input;
     }
 
     /// How many pictures the candidate that is about to be called is asked for.
@@ -267,18 +267,22 @@ impl Drop for Settlement {
 
 impl Delivered {
     /// What to charge, and whether it is an estimate.
-    fn tokens(&self, input: u64, endpoint: Endpoint) -> (Usage, bool) {
+    fn tokens(&self, input: InputEstimate, endpoint: Endpoint) -> (Usage, bool) {
         if endpoint.work() == Work::Count {
             return (Usage::default(), false);
         }
-        let generates = endpoint.work().generates_text();
+        let work = endpoint.work();
+        let generates = work.generates_text() || work == Work::Transcript;
         let bytes = usize::try_from(self.output_bytes).unwrap_or(usize::MAX);
         let output = if generates { estimate_tokens(bytes) } else { 0 };
         match self.usage {
             Some(usage) if self.is_final => (usage, false),
             // A report that came early says little about the output.
             Some(usage) => (Usage { output: usage.output.max(output), ..usage }, true),
-            None => (Usage { input, output, ..Usage::default() }, true),
+            None => {
+                let InputEstimate { tokens: input, audio_seconds } = input;
+                (Usage { input, output, audio_seconds, ..Usage::default() }, true)
+            }
         }
     }
 }
@@ -346,6 +350,7 @@ pub(super) fn counts(usage: &Usage) -> TokenCounts {
         image_input,
         image_output,
         images,
+        audio_seconds,
         requests,
         service_tier,
     } = *usage;
@@ -361,6 +366,7 @@ pub(super) fn counts(usage: &Usage) -> TokenCounts {
         image_input,
         image_output,
         images,
+        audio_seconds,
         requests,
         service_tier: self::service_tier(service_tier),
     }
@@ -384,17 +390,17 @@ mod tests {
     fn an_unfinished_report_counts_at_least_what_was_delivered() {
         let early = Usage { input: 10, output: 1, ..Usage::default() };
         let mut delivered = Delivered { usage: Some(early), output_bytes: 300, is_final: false };
-        let (usage, estimated) = delivered.tokens(7, Endpoint::Messages);
+        let (usage, estimated) = delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages);
         assert_eq!((usage.input, usage.output, estimated), (10, 100, true));
         delivered.is_final = true;
-        assert_eq!(delivered.tokens(7, Endpoint::Messages), (early, false));
+        assert_eq!(delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages), (early, false));
     }
 
     #[test]
     fn without_a_report_bytes_are_counted() {
         let delivered = Delivered { usage: None, output_bytes: 31, is_final: true };
-        let (usage, estimated) = delivered.tokens(7, Endpoint::ChatCompletions);
+        let (usage, estimated) = delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::ChatCompletions);
         assert_eq!((usage.input, usage.output, estimated), (7, 11, true));
-        assert_eq!(delivered.tokens(7, Endpoint::Embeddings).0.output, 0);
+        assert_eq!(delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Embeddings).0.output, 0);
     }
 }

@@ -148,6 +148,8 @@ struct Line<'a> {
     cached_input_tokens: u64,
     cache_write_tokens: u64,
     reasoning_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_seconds: Option<u64>,
     estimated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_usd: Option<String>,
@@ -217,6 +219,7 @@ impl Record {
             cached_input_tokens: self.usage.cached_input,
             cache_write_tokens: self.usage.cache_write,
             reasoning_tokens: self.usage.reasoning,
+            audio_seconds: Some(self.usage.audio_seconds).filter(|seconds| *seconds > 0),
             estimated: self.estimated,
             cost_usd: self.cost.map(|cost| cost.to_string()),
             price_source: self.price_source,
@@ -275,6 +278,7 @@ mod tests {
             price_source: "builtin",
             first_token: Some(Duration::from_micros(12_500)),
             outcome: Outcome::Incomplete,
+            usage: Usage { audio_seconds: 9, ..Usage::default() },
             user: "é".repeat(100_000),
             ..Record::default()
         };
@@ -285,7 +289,10 @@ mod tests {
         assert_eq!(fields["cost_usd"], "0.0000015");
         assert_eq!(fields["price_source"], "builtin");
         assert_eq!(fields["ttft_ms"], 12.5);
-        assert_eq!(fields["outcome"], "incomplete");
+        assert_eq!(
+            (&fields["outcome"], &fields["audio_seconds"]),
+            (&"incomplete".into(), &9.into())
+        );
         assert_eq!(fields["user"], "é".repeat(MAX_REPEATED) + "...");
     }
 }

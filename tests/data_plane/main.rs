@@ -15,6 +15,7 @@ mod direct_budgets;
 mod fallback;
 mod fidelity;
 mod fixture;
+mod forms;
 mod gemini;
 mod h2;
 mod holding;

@@ -47,6 +47,26 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![prop::collection::vec(any::<u8>(), 0..120), words]
 }
 
+/// What forms are made of.
+const FORM: [&str; 16] = [
+    "--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n",
+    "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n",
+    "--B\r\nContent-Disposition: form-data; name=stream\r\n\r\ntrue\r\n",
+    "--B--",
+    "--B",
+    "\r\n",
+    "\r",
+    "\n",
+    "-",
+    "B",
+    "; name=",
+    "\"model\"",
+    "\\\"",
+    "Content-Disposition: form-data",
+    "content-transfer-encoding: base64\r\n",
+    "RIFF\0\0\0\0WAVEfmt ",
+];
+
 /// The golden cases whose names hold a word, by the bytes that go in.
 fn golden(folder: &str, ending: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/translate").join(folder);
@@ -129,6 +149,14 @@ proptest! {
     fn any_bytes_are_events_in_the_same_way_however_they_are_cut(bytes in noise()) {
         checks::sse(&bytes);
         checks::eventstream(&bytes);
+    }
+
+    #[test]
+    fn a_form_that_is_taken_is_sent_on_with_the_providers_model(
+        words in prop::collection::vec(select(&FORM[..]), 0..12), ends in any::<bool>(),
+    ) {
+        let end = if ends { "--B--\r\n" } else { "" };
+        checks::form(format!("{}{end}", words.concat()).as_bytes());
     }
 
     #[test]

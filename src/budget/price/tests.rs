@@ -177,8 +177,8 @@ fn absurd_counts_saturate_instead_of_wrapping() {
 }
 
 fn rates() -> impl proptest::strategy::Strategy<Value = Rates> {
-    use proptest::{array::uniform12, bool::ANY, strategy::Strategy as _};
-    (uniform12(0_u64..1_000_000_000), uniform12(ANY)).prop_map(|(rates, named)| {
+    use proptest::{array::uniform13, bool::ANY, strategy::Strategy as _};
+    (uniform13(0_u64..1_000_000_000), uniform13(ANY)).prop_map(|(rates, named)| {
         let optional = |at: usize| named[at].then_some(Rate(rates[at]));
         Rates {
             input: Rate(rates[0]),
@@ -193,6 +193,7 @@ fn rates() -> impl proptest::strategy::Strategy<Value = Rates> {
             image_output: optional(9),
             image: optional(10),
             request: optional(11),
+            audio_second: optional(12),
         }
     })
 }
@@ -202,8 +203,9 @@ proptest::proptest! {
     fn worst_case_bounds_every_split_size_and_tier(
         base in rates(),
         tiers in proptest::collection::vec((0_usize..4, 0_u64..1_000_000, rates()), 0..4),
-        (input, output, images) in (0_u64..1_000_000, 0_u64..1_000_000, 0_u64..4),
-        parts in proptest::array::uniform9(0_u64..1_000_000),
+        (input, output, images, audio_seconds)
+            in (0_u64..1_000_000, 0_u64..1_000_000, 0_u64..4, 0_u64..9_000),
+        parts in proptest::array::uniform10(0_u64..1_000_000),
         (asked, as_asked) in (0_usize..4, proptest::bool::ANY),
     ) {
         let tier = |(service, above, rates): (usize, u64, Rates)| {
@@ -211,13 +213,15 @@ proptest::proptest! {
         };
         let price = Price { rates: base, tiers: tiers.into_iter().map(tier).collect() };
         let asked = ServiceTier::ALL[asked];
-        let bound = Bound { input, output, images, requests: 1, service_tier: asked };
+        let bound =
+            Bound { input, output, images, audio_seconds, requests: 1, service_tier: asked };
         let mut input_left = parts[0].min(input);
         let mut output_left = parts[1].min(output);
         let mut tokens = TokenCounts {
             input: input_left,
             output: output_left,
             images: parts[2].min(images),
+            audio_seconds: parts[9].min(audio_seconds),
             service_tier: if as_asked { asked } else { ServiceTier::Standard },
             ..TokenCounts::default()
         };

@@ -124,6 +124,7 @@ fn pricing(price: &Price) -> Pricing {
         image_input: optional(rates.image_input),
         image_output: optional(rates.image_output),
         image: each(rates.image),
+        audio_second: each(rates.audio_second),
         request: each(rates.request),
         tiers: price.tiers.iter().map(tier).collect(),
     }

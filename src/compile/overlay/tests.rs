@@ -138,7 +138,7 @@ fn every_dimension_and_tier_of_a_manifest_is_charged() {
     let pricing = json!({
         "input": "1", "output": "2", "cachedInput": "0.1", "cacheWrite": "1.25", "cacheWrite1h": "2",
         "reasoning": "3", "audioInput": "4", "audioOutput": "5", "imageInput": "6", "imageOutput": "7",
-        "image": "0.04", "request": "0.005",
+        "image": "0.04", "audioSecond": "0.0001", "request": "0.005",
         "tiers": [
             {"aboveInputTokens": 1000, "input": "10", "output": "20"},
             {"serviceTier": "Priority", "input": "100", "output": "200", "cachedInput": "50"},
@@ -161,6 +161,7 @@ fn every_dimension_and_tier_of_a_manifest_is_charged() {
     assert_eq!(one(TokenCounts { input: 1, image_input: 1, ..t }), 6_000);
     assert_eq!(one(TokenCounts { output: 1, image_output: 1, ..t }), 7_000);
     assert_eq!(one(TokenCounts { images: 1, ..t }), 40_000_000);
+    assert_eq!(one(TokenCounts { audio_seconds: 3, ..t }), 300_000);
     assert_eq!(one(TokenCounts { input: 1001, ..t }), 10_010_000);
     let service_tier = crate::budget::ServiceTier::Priority;
     assert_eq!(one(TokenCounts { input: 2, cached_input: 1, service_tier, ..t }), 150_000);

@@ -26,14 +26,16 @@ impl Observer {
         Self { strip_usage, quirks, completed: false }
     }
 
-    /// Whether the frame was one of the typed events. Their content is base64, whose length says
+    /// Whether the frame was one of the typed events. The content of most is base64, whose length says
     /// nothing about tokens.
     fn observe_typed(&mut self, kind: &[u8], data: &[u8], progress: &mut Progress) -> bool {
         match kind {
             b"image_generation.partial_image"
             | b"image_edit.partial_image"
-            | b"speech.audio.delta"
-            | b"transcript.text.delta" => {}
+            | b"speech.audio.delta" => {}
+            b"transcript.text.delta" | b"transcript.text.segment" => {
+                progress.add_content(scan(data).content_bytes);
+            }
             b"image_generation.completed"
             | b"image_edit.completed"
             | b"speech.audio.done"

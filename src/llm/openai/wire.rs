@@ -30,6 +30,16 @@ pub struct WireUsage {
     input_tokens: Option<u64>,
     #[serde(default, skip_serializing, deserialize_with = "count")]
     output_tokens: Option<u64>,
+    /// What transcripts, speech and images call what their tokens were.
+    #[serde(default, skip_serializing)]
+    input_token_details: Option<MediaDetails>,
+    #[serde(default, skip_serializing)]
+    input_tokens_details: Option<MediaDetails>,
+    #[serde(default, skip_serializing)]
+    output_tokens_details: Option<MediaDetails>,
+    /// The length of what was transcribed, where that is billed (`type` is `duration`).
+    #[serde(default, skip_serializing, deserialize_with = "count")]
+    seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -50,10 +60,21 @@ struct CompletionDetails {
     audio_tokens: Option<u64>,
 }
 
+/// Of what sort the tokens of an image, a transcript or speech were.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+struct MediaDetails {
+    #[serde(default, deserialize_with = "count")]
+    audio_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count")]
+    image_tokens: Option<u64>,
+}
+
 impl WireUsage {
     /// The canonical counts; `None` if nothing was counted.
     pub fn canonical(&self, quirks: Quirks) -> Option<Usage> {
-        let input = self.prompt_tokens.or(self.input_tokens)?;
+        let audio_seconds = self.seconds.unwrap_or(0);
+        let input = self.prompt_tokens.or(self.input_tokens);
+        let input = input.or_else(|| self.seconds.and(Some(0)))?;
         let mut output = self.completion_tokens.or(self.output_tokens).unwrap_or(0);
         let prompt = self.prompt_tokens_details.clone().unwrap_or_default();
         let completion = self.completion_tokens_details.clone().unwrap_or_default();
@@ -70,16 +91,30 @@ impl WireUsage {
         let cache_write = prompt.cache_write_tokens.unwrap_or(0);
         // Sound and cached tokens are counted side by side; what is both is cached here.
         let uncached = input.saturating_sub(cached_input).saturating_sub(cache_write);
+        let (media_in, media_out) = self.media(output);
+        let audio_input = prompt.audio_tokens.or(media_in.audio_tokens).unwrap_or(0).min(uncached);
         Some(Usage {
             input,
             output,
             cached_input,
             cache_write,
             reasoning,
-            audio_input: prompt.audio_tokens.unwrap_or(0).min(uncached),
-            audio_output: completion.audio_tokens.unwrap_or(0),
+            audio_input,
+            audio_output: completion.audio_tokens.or(media_out.audio_tokens).unwrap_or(0),
+            image_input: media_in.image_tokens.unwrap_or(0).min(uncached - audio_input),
+            image_output: media_out.image_tokens.unwrap_or(0).min(output),
+            audio_seconds,
             ..Usage::default()
         })
+    }
+
+    /// What was sound and what was pictures, in and out. Older image models tell no more of their
+    /// output than that there was some: all of it is pictures.
+    fn media(&self, output: u64) -> (MediaDetails, MediaDetails) {
+        let input = self.input_token_details.or(self.input_tokens_details).unwrap_or_default();
+        let drawn = input.image_tokens.and(Some(output));
+        let drawn = MediaDetails { image_tokens: drawn, ..MediaDetails::default() };
+        (input, self.output_tokens_details.unwrap_or(drawn))
     }
 }
 

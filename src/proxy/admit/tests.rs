@@ -111,7 +111,7 @@ impl Case {
                 headers: &HeaderMap::new(),
                 endpoint: Endpoint::ChatCompletions,
                 peek: &peek,
-                body_bytes: self.body.len(),
+                input: InputEstimate::of_text(self.body.len()),
                 candidates: &self.candidates,
                 may_take: Duration::ZERO,
             },
@@ -302,7 +302,7 @@ fn a_bound_of_the_builtin_table_caps_and_is_assumed_in_part() {
         let candidates = vec![candidate("a", "m", Some(model))];
         let mut case = Case::new(budget(Unit::Tokens, u64::MAX, Vec::new()), candidates);
         case.body = body;
-        case.demands()[0].1.tokens - estimate_tokens(body.len())
+        case.demands()[0].1.tokens - InputEstimate::of_text(body.len()).tokens
     };
     let (open, asking) = (r#"{"model":"m"}"#, r#"{"model":"m","max_tokens":500000}"#);
     assert_eq!(reserved(None, open), DEFAULT_OUTPUT);

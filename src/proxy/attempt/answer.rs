@@ -8,9 +8,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    llm::{
-        ApiError, ErrorKind, StreamTranslator, WholeResponse, Work, codec::Framing, error::errors,
-    },
+    llm::{ApiError, ErrorKind, StreamTranslator, WholeResponse, codec::Framing, error::errors},
     snapshot::Target,
 };
 
@@ -57,12 +55,16 @@ pub async fn read(
     }
     let is_stream = is_stream(&head.headers, candidate.translator.framing());
     let work = call.endpoint.work();
-    let content = if is_stream && (call.stream || work == Work::Media) {
+    let is_opaque = work.is_opaque();
+    // What is no JSON must say that it is events, or it would be read as such.
+    let names_media = head.headers.contains_key(header::CONTENT_TYPE);
+    let is_stream = is_stream && (names_media || !is_opaque);
+    let content = if is_stream && (call.stream || is_opaque) {
         let translator = candidate.translator.stream(&call.peek, &call.context);
         let form = Form::Frames(call.context.form);
         Content::Stream(open(call, target, Opening { body, translator, form, by }).await?)
-    } else if work == Work::Media {
-        let translator = candidate.translator.opaque();
+    } else if is_opaque {
+        let translator = candidate.translator.opaque(&call.body, &call.peek);
         let form = Form::Opaque(head.headers.get(header::CONTENT_TYPE).cloned());
         Content::Stream(open(call, target, Opening { body, translator, form, by }).await?)
     } else {

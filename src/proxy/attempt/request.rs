@@ -55,7 +55,7 @@ pub fn headers(
             Dialect::Bedrock | Dialect::Mistral | Dialect::Cohere | Dialect::Ollama => {}
         }
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, content_type(call));
     // Answers are scanned as they pass.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if upstream == Dialect::Anthropic
@@ -74,6 +74,13 @@ pub fn headers(
         headers.insert(name, value);
     }
     headers
+}
+
+/// What the body is: a form keeps its boundary.
+fn content_type(call: &Call) -> HeaderValue {
+    let form = call.peek.form.as_ref().map(|form| HeaderValue::try_from(form.content_type()));
+    let json = HeaderValue::from_static("application/json");
+    form.and_then(Result::ok).unwrap_or(json)
 }
 
 /// Whether the route sets a parameter that later versions of Anthropic's API refuse.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     budget::{Amounts, Ledger, NanoUsd, Refusal},
-    llm::{Endpoint, Peek, Usage, estimate_tokens, report},
+    llm::{Endpoint, InputEstimate, Peek, Usage, estimate_tokens, report},
     snapshot::{Consumer, Route},
     telemetry::{AttemptRecord, Outcome, Record},
 };
@@ -266,8 +266,7 @@ fn reserve(
         headers: &by.headers,
         endpoint: Endpoint::ChatCompletions,
         peek: &by.peek,
-        // The estimate is three bytes a token.
-        body_bytes: usize::try_from(context.saturating_mul(3)).unwrap_or(usize::MAX),
+        input: InputEstimate { tokens: context, ..InputEstimate::default() },
         candidates: &by.candidates,
         may_take: by.may_last,
     };
