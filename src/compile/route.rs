@@ -179,9 +179,7 @@ fn endpoints(endpoint: api::RouteEndpoint) -> &'static [Endpoint] {
         Named::Embeddings => {
             &[Endpoint::Embeddings, Endpoint::EmbedContent, Endpoint::BatchEmbedContents]
         }
-        Named::Images => {
-            &[Endpoint::Images, Endpoint::ImageEdits, Endpoint::ImageVariations]
-        }
+        Named::Images => &[Endpoint::Images, Endpoint::ImageEdits, Endpoint::ImageVariations],
         Named::Speech => &[Endpoint::Speech],
         Named::Transcriptions => &[Endpoint::Transcriptions, Endpoint::Translations],
         Named::Moderations => &[Endpoint::Moderations],

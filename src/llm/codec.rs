@@ -47,6 +47,13 @@ impl Dropped {
     }
 }
 
+/// Whether a member that must hold something holds nothing: null, an empty text or an empty list.
+pub(crate) fn is_empty(value: &RawValue) -> bool {
+    let text = value.get();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    matches!(text, "null" | "\"\"") || bare.is_some_and(|inside| inside.trim().is_empty())
+}
+
 /// One dialect's side of a crossing, and what passing through has to understand of it.
 pub trait ChatCodec: Sync {
     /// Reads a request of this dialect. Parameters that have no canonical form go to `dropped`,

@@ -24,14 +24,16 @@ mod mistral;
 mod ollama;
 mod openai;
 mod vector;
+mod vertex;
 
 pub use bedrock::BedrockEmbeddings;
 pub use cohere::CohereEmbeddings;
-pub use gemini::GeminiEmbeddings;
+pub use gemini::{GeminiBatchEmbedContents, GeminiEmbedContent, GeminiEmbeddings};
 pub use mistral::MistralEmbeddings;
 pub use ollama::OllamaEmbeddings;
 pub use openai::OpenAiEmbeddings;
 pub use vector::{Vector, Vectors};
+pub use vertex::VertexEmbeddings;
 
 /// A request for embeddings.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -141,6 +143,11 @@ pub trait EmbeddingIngress: Sync {
 
     /// Writes an answer.
     fn encode_response(&self, response: &EmbeddingResponse, context: &ResponseContext) -> Vec<u8>;
+
+    /// What callers of this dialect call a parameter of OpenAI's.
+    fn name_of<'a>(&self, parameter: &'a str) -> &'a str {
+        parameter
+    }
 }
 
 /// The provider's side.
@@ -170,6 +177,8 @@ pub trait EmbeddingUpstream: Sync {
 pub fn ingress(endpoint: Endpoint) -> Option<&'static dyn EmbeddingIngress> {
     match endpoint {
         Endpoint::Embeddings => Some(&OpenAiEmbeddings),
+        Endpoint::EmbedContent => Some(&GeminiEmbedContent),
+        Endpoint::BatchEmbedContents => Some(&GeminiBatchEmbedContents),
         _ => None,
     }
 }
@@ -200,6 +209,12 @@ impl EmbeddingCrossing {
         Some(Self { from: ingress(endpoint)?, to: upstream(dialect)?, dialect })
     }
 
+    /// The crossing to Vertex AI, which has other requests than Gemini's Developer API; `None` for
+    /// what asks for no vectors.
+    pub fn to_vertex(endpoint: Endpoint) -> Option<Self> {
+        Some(Self { from: ingress(endpoint)?, to: &VertexEmbeddings, dialect: Dialect::Gemini })
+    }
+
     /// The path to join to the provider's base URL.
     pub fn path(&self, model: &str) -> Cow<'static, str> {
         self.to.path(model)
@@ -214,8 +229,26 @@ impl EmbeddingCrossing {
         let mut dropped = Dropped::default();
         let mut request = self.from.decode_request(body, &mut dropped)?;
         rewrite.model.clone_into(&mut request.model);
-        let body = self.to.encode_request(&request, &mut dropped)?;
-        Ok(UpstreamRequest { body: body.into(), dropped: dropped.into_names(), headers: &[] })
+        let body = self.to.encode_request(&request, &mut dropped);
+        let body = body.map_err(|error| self.in_the_callers_words(error))?;
+        let names = dropped.into_names();
+        let mut dropped: Vec<String> =
+            names.iter().map(|name| self.from.name_of(name).to_owned()).collect();
+        dropped.sort_unstable();
+        dropped.dedup();
+        Ok(UpstreamRequest { body: body.into(), dropped, headers: &[] })
+    }
+
+    /// An error about the inputs names them as the caller does.
+    fn in_the_callers_words(&self, error: RequestError) -> RequestError {
+        match error {
+            RequestError::Field { param, message } if param == "input" => {
+                let name = self.from.name_of("input");
+                let message = message.replace("\"input\"", &format!("\"{name}\""));
+                RequestError::field(name.to_owned(), message)
+            }
+            other => other,
+        }
     }
 
     /// Puts an answer into the caller's dialect.

@@ -381,6 +381,11 @@ const METHODS: &[Method] = &[
     ("batchEmbedContents", Endpoint::BatchEmbedContents, false),
 ];
 
+/// What may follow the colon, for people.
+pub fn methods() -> String {
+    METHODS.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")
+}
+
 impl From<Endpoint> for Called<'static> {
     fn from(endpoint: Endpoint) -> Self {
         Self { endpoint, model: None, stream: None, form: StreamForm::Sse }

@@ -87,10 +87,12 @@ impl StreamTranslator for OpaqueStream {
         self.progress.terminated = true;
         self.progress.content |= self.may_be_empty;
         if self.is_transcript {
-            self.progress.usage = codec(self.dialect).usage_of(&self.tail).or_else(|| length(&self.tail));
+            self.progress.usage =
+                codec(self.dialect).usage_of(&self.tail).or_else(|| length(&self.tail));
         }
         if self.progress.usage.is_none()
-            && let Some(usage) = last_usage(&self.tail) {
+            && let Some(usage) = last_usage(&self.tail)
+        {
             let report = [b"{\"usage\":", usage, b"}"].concat();
             self.progress.usage = codec(self.dialect).usage_of(&report);
         }

@@ -95,6 +95,7 @@ pub struct Translator {
     endpoint: Endpoint,
     upstream: Dialect,
     quirks: Quirks,
+    on_vertex: bool,
 }
 
 impl Translator {
@@ -117,7 +118,7 @@ impl Translator {
         };
         let upstream = spoken.iter().find(|spoken| **spoken == own).or_else(crossed);
         let upstream = *upstream.ok_or(Unsupported { endpoint, spoken })?;
-        Ok(Self { endpoint, upstream, quirks: Quirks::NONE })
+        Ok(Self { endpoint, upstream, quirks: Quirks::NONE, on_vertex: false })
     }
 
     /// The same for a provider that differs from its dialect.
@@ -125,13 +126,28 @@ impl Translator {
         Self { quirks, ..self }
     }
 
+    /// The same for a provider that is Vertex AI, whose models embed in a form of their own.
+    pub fn on_vertex(self) -> Self {
+        Self { on_vertex: true, ..self }
+    }
+
     /// Whether both sides speak the same dialect, so that bytes pass through.
     pub fn is_passthrough(&self) -> bool {
-        self.endpoint.dialect() == self.upstream || self.endpoint.work() == Work::Order
+        let is_same = self.endpoint.dialect() == self.upstream;
+        (is_same && !self.predicts()) || self.endpoint.work() == Work::Order
+    }
+
+    /// Whether vectors are asked for in Vertex AI's form.
+    fn predicts(&self) -> bool {
+        self.on_vertex && self.upstream == Dialect::Gemini && self.endpoint.work() == Work::Vectors
     }
 
     fn embeddings(&self) -> Option<EmbeddingCrossing> {
-        EmbeddingCrossing::new(self.endpoint, self.upstream).filter(|_| !self.is_passthrough())
+        match self.predicts() {
+            true => EmbeddingCrossing::to_vertex(self.endpoint),
+            false if self.is_passthrough() => None,
+            false => EmbeddingCrossing::new(self.endpoint, self.upstream),
+        }
     }
 
     /// Whether the provider cannot answer, so that [`Self::count`] does.
@@ -308,7 +324,10 @@ impl Translator {
             Work::Transcript => {
                 let form = peek.form.as_ref();
                 let wanted = form.and_then(|form| form.text(body, "response_format"));
-                OpaqueStream::transcript(self.upstream, matches!(wanted, Some("text" | "srt" | "vtt")))
+                OpaqueStream::transcript(
+                    self.upstream,
+                    matches!(wanted, Some("text" | "srt" | "vtt")),
+                )
             }
             _ => OpaqueStream::new(self.upstream),
         };

@@ -128,7 +128,8 @@ fn grant(
 ) -> Result<Granted, Rejection> {
     let deps = &pipeline.deps;
     let snapshot = deps.published.load_full();
-    let consumer = identify(&snapshot.consumers, &head.headers, deps.clock.now())?;
+    let consumer =
+        identify(&snapshot.consumers, &head.headers, head.uri.query(), deps.clock.now())?;
     note_consumer(settlement.record(), consumer.as_deref());
     let consumer = consumer.ok_or_else(key_missing)?;
     let DirectPath { namespace, name, .. } = DirectPath::split(head.uri.path());

@@ -1,12 +1,12 @@
 //! Who is calling: from a credential in the headers to a consumer.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 
 use crate::{
-    llm::ErrorKind,
+    llm::{ErrorKind, endpoint::decoded},
     snapshot::{Consumer, ConsumerTable},
 };
 
@@ -15,7 +15,11 @@ use super::respond::Rejection;
 /// Where SDKs put their key, besides `Authorization: Bearer`.
 const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
 
-/// The consumer of a request; `None` where it carries no credential.
+/// Where Google's older clients put it in the query. It is never recorded or forwarded.
+const QUERY_KEY: &str = "key";
+
+/// The consumer of a request; `None` where it carries no credential. `query`: the URL's, where a key may
+/// stand if no header has one.
 ///
 /// # Errors
 /// 401 if it carries one that nobody has, or that has expired. The answer is the same for a key that
@@ -23,10 +27,14 @@ const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
 pub fn identify(
     consumers: &ConsumerTable,
     headers: &HeaderMap,
+    query: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<Arc<Consumer>>, Rejection> {
-    let Some(key) = credential(headers) else { return Ok(None) };
-    let Some(consumer) = consumers.get(key) else {
+    let in_query = || in_query(query?).map(|key| Cow::Owned(key.into_owned().into_bytes()));
+    let Some(key) = credential(headers).map(Cow::Borrowed).or_else(in_query) else {
+        return Ok(None);
+    };
+    let Some(consumer) = consumers.get(&key) else {
         return Err(unauthorized(
             "the API key is not known to this gateway: check that the client sends a key of a \
              Secret of type sluice.dev/api-key",
@@ -69,6 +77,12 @@ fn credential(headers: &HeaderMap) -> Option<&[u8]> {
     KEY_HEADERS.iter().find_map(|name| headers.get(*name)).map(|value| value.as_bytes())
 }
 
+/// The key in a query.
+fn in_query(query: &str) -> Option<Cow<'_, str>> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| *name == QUERY_KEY).map(|(_, value)| decoded(value))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -93,7 +107,7 @@ mod tests {
     fn by(name: &'static str, value: &str) -> Result<Option<Arc<Consumer>>, Rejection> {
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().unwrap());
-        identify(&consumers(None), &headers, Timestamp::UNIX_EPOCH)
+        identify(&consumers(None), &headers, None, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -119,8 +133,23 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_the_query_counts_where_no_header_has_one() {
+        let by = |headers: &HeaderMap, query| {
+            identify(&consumers(None), headers, Some(query), Timestamp::UNIX_EPOCH)
+        };
+        let mut headers = HeaderMap::new();
+        for query in ["key=sk-1", "alt=sse&key=sk%2d1", "key=sk-1&key=other"] {
+            assert!(by(&headers, query).unwrap().is_some(), "{query}");
+        }
+        assert!(by(&headers, "alt=sse&api_key=sk-1").unwrap().is_none());
+        assert_eq!(by(&headers, "key=other").unwrap_err().error.status, 401);
+        headers.insert("x-api-key", "nope".parse().unwrap());
+        assert_eq!(by(&headers, "key=sk-1").unwrap_err().error.status, 401);
+    }
+
+    #[test]
     fn no_credential_is_nobody() {
-        let nobody = identify(&consumers(None), &HeaderMap::new(), Timestamp::UNIX_EPOCH);
+        let nobody = identify(&consumers(None), &HeaderMap::new(), None, Timestamp::UNIX_EPOCH);
         assert!(nobody.unwrap().is_none());
     }
 
@@ -131,7 +160,7 @@ mod tests {
         headers.insert("x-api-key", "sk-1".parse().unwrap());
         let at = |seconds| {
             let now = Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
-            identify(&consumers(Some(expires)), &headers, now)
+            identify(&consumers(Some(expires)), &headers, None, now)
         };
         assert!(at(9).is_ok());
         let refused = at(10).unwrap_err().error;

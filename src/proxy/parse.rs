@@ -8,7 +8,10 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
-use crate::llm::{Boundary, BoundaryError, Called, Dialect, Endpoint, ErrorKind, endpoint::decoded};
+use crate::llm::{
+    Boundary, BoundaryError, Called, Dialect, Endpoint, ErrorKind, endpoint, endpoint::decoded,
+};
+use crate::telemetry::brief;
 
 use super::{Limits, respond::Rejection};
 
@@ -84,6 +87,8 @@ pub fn asked<'a>(method: &Method, uri: &'a Uri) -> Result<Asked<'a>, Rejection> 
         (Asked::Call(called), Method::POST, "POST")
     } else if matches!(path, "/v1/models" | "/v1beta/models") {
         (Asked::Models, Method::GET, "GET")
+    } else if let Some(name) = unknown_method(method, path) {
+        return Err(no_such_method(name));
     } else if let Some(id) = model_of(path) {
         (Asked::Model(decoded(id)), Method::GET, "GET")
     } else if is_kept_answer(path) {
@@ -109,6 +114,24 @@ pub fn asked<'a>(method: &Method, uri: &'a Uri) -> Result<Asked<'a>, Rejection> 
     );
     rejection.allow = Some(allow);
     Err(rejection)
+}
+
+/// What stands behind the colon of a model that is not asked about but called.
+fn unknown_method<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
+    let model = model_of(path).filter(|_| *method == Method::POST)?;
+    let colon = model.rfind(':').map(|at| (at, 1));
+    let encoded = model.rfind("%3A").max(model.rfind("%3a")).map(|at| (at, 3));
+    let (at, length) = colon.max(encoded)?;
+    model.get(at + length..)
+}
+
+fn no_such_method(name: &str) -> Rejection {
+    let message = format!(
+        "there is no method {:?} of a model here: use {}",
+        brief(name),
+        endpoint::methods()
+    );
+    Rejection::refuse(StatusCode::NOT_FOUND, ErrorKind::NotFound, "unknown_method", message)
 }
 
 /// The model of which `GET /v1/models/{id}` asks.
@@ -159,9 +182,7 @@ fn form(headers: &HeaderMap) -> Result<Media, Rejection> {
         Err(error) => error,
     };
     let (status, code) = match error {
-        BoundaryError::MediaType => {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
-        }
+        BoundaryError::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
         BoundaryError::Missing | BoundaryError::Malformed => {
             (StatusCode::BAD_REQUEST, "invalid_form")
         }
@@ -305,6 +326,15 @@ mod tests {
             assert_eq!((error.status.as_u16(), error.code.as_ref()), (404, "response_not_found"));
         }
         assert_eq!(get("/v1/responses").error.status, 405);
+        let post = |path: &'static str| asked(&Method::POST, &Uri::from_static(path)).unwrap_err();
+        for path in ["/v1beta/models/m:foo", "/v1/models/a%2Fb%3Afoo", "/v1beta/models/m:foo?key=x"]
+        {
+            let error = post(path).error;
+            assert_eq!((error.status.as_u16(), error.code.as_ref()), (404, "unknown_method"));
+            let named = error.message.contains("\"foo\"") && error.message.contains("countTokens");
+            assert!(named && !error.message.contains("key"), "{}", error.message);
+        }
+        assert_eq!(post("/v1/models/m").error.status, 405);
         let wrong = get("/v1/embeddings");
         assert_eq!((wrong.error.status.as_u16(), wrong.allow), (405, Some("POST")));
     }

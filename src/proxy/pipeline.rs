@@ -146,7 +146,8 @@ impl Pipeline {
             settlement.record.endpoint = called.endpoint.path().into();
         }
         let snapshot = self.deps.published.load_full();
-        let consumer = identify(&snapshot.consumers, &head.headers, self.deps.clock.now())?;
+        let consumer =
+            identify(&snapshot.consumers, &head.headers, head.uri.query(), self.deps.clock.now())?;
         note_consumer(&mut settlement.record, consumer.as_deref());
         let called = match asked {
             Asked::Call(called) => called,

@@ -75,7 +75,7 @@ async fn open(
     let deps = &pipeline.deps;
     let snapshot = deps.published.load_full();
     let credentials = handshake::credentials(&head.headers);
-    let consumer = identify(&snapshot.consumers, &credentials, deps.clock.now())?;
+    let consumer = identify(&snapshot.consumers, &credentials, head.uri.query(), deps.clock.now())?;
     note_consumer(session.record(), consumer.as_deref());
     if consumer.is_none() && !snapshot.routes.admits_anonymous() {
         return Err(key_missing());

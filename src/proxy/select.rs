@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     llm::{Endpoint, Translator},
-    snapshot::{Model, Route, Target},
+    snapshot::{Addressing, Model, Route, Target},
 };
 
 /// Counters that routes share by the hash of their UID. Sharing one does no harm: every regular part
@@ -94,7 +94,10 @@ pub fn candidates(route: &Route, endpoint: Endpoint, asked: &str, star: &str) ->
             let model: Arc<str> = target.model.resolve(asked, star).into();
             let provider = &target.provider;
             let translator = Translator::new(endpoint, provider.dialects(&model)).ok()?;
-            let translator = translator.with_quirks(provider.quirks);
+            let mut translator = translator.with_quirks(provider.quirks);
+            if provider.addressing == Addressing::Vertex {
+                translator = translator.on_vertex();
+            }
             let terms = provider.model(&model);
             Some(Candidate { target: target.clone(), model, terms, translator })
         })

@@ -390,17 +390,28 @@ mod tests {
     fn an_unfinished_report_counts_at_least_what_was_delivered() {
         let early = Usage { input: 10, output: 1, ..Usage::default() };
         let mut delivered = Delivered { usage: Some(early), output_bytes: 300, is_final: false };
-        let (usage, estimated) = delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages);
+        let (usage, estimated) =
+            delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages);
         assert_eq!((usage.input, usage.output, estimated), (10, 100, true));
         delivered.is_final = true;
-        assert_eq!(delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages), (early, false));
+        assert_eq!(
+            delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages),
+            (early, false)
+        );
     }
 
     #[test]
     fn without_a_report_bytes_are_counted() {
         let delivered = Delivered { usage: None, output_bytes: 31, is_final: true };
-        let (usage, estimated) = delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::ChatCompletions);
+        let (usage, estimated) = delivered
+            .tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::ChatCompletions);
         assert_eq!((usage.input, usage.output, estimated), (7, 11, true));
-        assert_eq!(delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Embeddings).0.output, 0);
+        assert_eq!(
+            delivered
+                .tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Embeddings)
+                .0
+                .output,
+            0
+        );
     }
 }

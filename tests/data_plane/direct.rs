@@ -109,6 +109,15 @@ async fn an_upload_passes_as_it_is_with_the_providers_key() {
 }
 
 #[tokio::test]
+async fn a_key_in_the_query_is_enough_and_goes_no_further() {
+    let upstream = Upstream::always(json("{}")).await;
+    let gateway = gateway(grant(provider(&upstream))).await;
+    let reply = gateway.get("/providers/team/openai/files?key=sk-test&limit=2", &[]).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(upstream.received()[0].path, "/v1/files?limit=2");
+}
+
+#[tokio::test]
 async fn every_method_passes_but_those_that_repeat_or_tunnel() {
     let upstream = Upstream::always(json("{}")).await;
     let gateway = gateway(grant(provider(&upstream))).await;

@@ -2,7 +2,10 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use sluice::{llm::Dialect, snapshot::KeyHeader};
+use sluice::{
+    llm::Dialect,
+    snapshot::{Addressing, KeyHeader},
+};
 
 use crate::{
     fixture::{
@@ -192,7 +195,8 @@ async fn errors_are_in_googles_words_wherever_the_path_is_googles() {
         ("/v1beta/models/chat:generateContent", "sk-wrong", 401, "UNAUTHENTICATED"),
         ("/v1beta/models/other:generateContent", "sk-test", 404, "NOT_FOUND"),
         ("/v1/models/other:generateContent", "sk-test", 404, "NOT_FOUND"),
-        ("/v1beta/models/chat:unknown", "sk-test", 405, "INVALID_ARGUMENT"),
+        ("/v1beta/models/chat:unknown", "sk-test", 404, "NOT_FOUND"),
+        ("/v1/models/chat:unknown", "sk-test", 404, "NOT_FOUND"),
     ] {
         let headers = [("x-goog-api-key", key)];
         let reply = Reply::read(gateway.send_with(path, &headers, GENERATE).await).await;
@@ -238,4 +242,76 @@ async fn counts_and_embeddings_pass_to_gemini_under_the_providers_name_of_the_mo
             serde_json::from_str(&body.replace("models/chat", "models/m")).unwrap();
         assert_eq!(sent, expected, "{method}");
     }
+}
+
+#[tokio::test]
+async fn embeddings_of_googles_callers_are_made_by_openai_and_by_vertex() {
+    let answer = r#"{"object":"list","data":[{"index":0,"embedding":[0.5,1]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
+    let upstream = Upstream::always(json(answer)).await;
+    let gateway = Gateway::start([route([provider(&upstream)])]).await;
+    let one = r#"{"content":{"parts":[{"text":"a"}]},"taskType":"RETRIEVAL_QUERY","outputDimensionality":2}"#;
+    let batch = format!(r#"{{"requests":[{one}]}}"#);
+    let reply = google(&gateway, "/v1beta/models/chat:embedContent", one).await;
+    assert_eq!(reply.json()["embedding"], json!({"values": [0.5, 1.0]}), "{}", reply.text());
+    assert_eq!(reply.header("x-sluice-dropped"), "taskType");
+    let reply = google(&gateway, "/v1/models/chat:batchEmbedContents", &batch).await;
+    assert_eq!(reply.json()["embeddings"], json!([{"values": [0.5, 1.0]}]), "{}", reply.text());
+    for sent in upstream.received() {
+        let body =
+            json!({"model": "m", "input": ["a"], "encoding_format": "float", "dimensions": 2});
+        assert_eq!((sent.path.as_str(), sent.json()), ("/v1/embeddings", body));
+    }
+    let answer =
+        r#"{"predictions":[{"embeddings":{"values":[0.5],"statistics":{"token_count":3}}}]}"#;
+    let upstream = Upstream::always(json(answer)).await;
+    let mut vertex = provider_at(upstream.address(), Dialect::Gemini);
+    vertex.addressing = Addressing::Vertex;
+    let gateway = Gateway::start([route([vertex])]).await;
+    let reply = google(&gateway, "/v1beta/models/chat:embedContent", one).await;
+    assert_eq!(reply.json()["embedding"]["values"], json!([0.5]), "{}", reply.text());
+    let reply = gateway.ask("/v1/embeddings", r#"{"model":"chat","input":"a"}"#).await;
+    assert_eq!(reply.json()["data"][0]["embedding"], json!([0.5]), "{}", reply.text());
+    assert_eq!(reply.json()["usage"]["prompt_tokens"], 3);
+    for sent in upstream.received() {
+        assert_eq!(sent.path, "/v1/publishers/google/models/m:predict");
+        assert_eq!(sent.json()["instances"][0]["content"], "a");
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_the_query_is_the_callers_and_goes_no_further() {
+    let upstream = Upstream::always(json(WHOLE_GEMINI)).await;
+    let gateway = gemini(&upstream).await;
+    let path = "/v1beta/models/chat:generateContent";
+    let ask = async |query: &str| {
+        Reply::read(gateway.send_with(&format!("{path}{query}"), &[], GENERATE).await).await
+    };
+    assert_eq!(ask("?key=sk-test&alt=json").await.text(), WHOLE_GEMINI);
+    let wrong = ask("?key=sk-wrong").await;
+    assert_eq!(
+        (wrong.status.as_u16(), &wrong.json()["error"]["status"]),
+        (401, &json!("UNAUTHENTICATED"))
+    );
+    assert!(!wrong.text().contains("sk-wrong"));
+    assert_eq!(ask("").await.status.as_u16(), 401);
+    let received = upstream.received();
+    assert_eq!(received.len(), 1);
+    assert!(!format!("{received:?}").contains("sk-test"), "{received:?}");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named_as_the_caller_calls_it() {
+    let upstream = Upstream::always(json(WHOLE)).await;
+    let gateway = Gateway::start([route([provider(&upstream)])]).await;
+    for body in ["{}", r#"{"contents":[]}"#, r#"{"contents":null}"#] {
+        let reply = google(&gateway, "/v1beta/models/chat:generateContent", body).await;
+        let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.starts_with("\"contents\" is missing or empty"), "{message}");
+    }
+    for body in [r#"{"model":"chat"}"#, r#"{"model":"chat","input":[ ]}"#] {
+        let reply = gateway.ask("/v1/responses", body).await;
+        let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.starts_with("\"input\" is missing or empty"), "{message}");
+    }
+    assert!(upstream.received().is_empty());
 }

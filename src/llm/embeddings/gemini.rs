@@ -1,5 +1,7 @@
-//! Gemini's embeddings, the provider's side: always a batch, also for one text. Source of the wire
+//! Gemini's embeddings. The provider is always sent a batch, also for one text. Source of the wire
 //! format: Google's API reference, "models.batchEmbedContents".
+
+mod ingress;
 
 use std::borrow::Cow;
 
@@ -12,6 +14,8 @@ use crate::llm::codec::Dropped;
 use crate::llm::error::RequestError;
 use crate::llm::gemini::place;
 use crate::llm::usage::{Usage, count};
+
+pub use ingress::{GeminiBatchEmbedContents, GeminiEmbedContent};
 
 /// The most texts of one batch.
 const MAX_TEXTS: usize = 100;
@@ -89,12 +93,12 @@ impl EmbeddingUpstream for GeminiEmbeddings {
     }
 }
 
-fn bare(model: &str) -> &str {
+pub(super) fn bare(model: &str) -> &str {
     model.strip_prefix("models/").unwrap_or(model)
 }
 
 /// Gemini's word for a task.
-fn task_type(task: EmbeddingTask) -> &'static str {
+pub(super) fn task_type(task: EmbeddingTask) -> &'static str {
     match task {
         EmbeddingTask::Query => "RETRIEVAL_QUERY",
         EmbeddingTask::Document => "RETRIEVAL_DOCUMENT",
@@ -127,3 +131,6 @@ struct UsageMetadata {
     #[serde(deserialize_with = "count")]
     prompt_token_count: Option<u64>,
 }
+
+#[cfg(test)]
+mod tests;

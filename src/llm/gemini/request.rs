@@ -10,19 +10,24 @@ use super::wire::{
     WireCalling, WireContent, WireFunction, WirePart, WireRequest, WireToolConfig, WireTools,
 };
 use crate::llm::chat::{ChatRequest, Role, Tool, ToolChoice};
-use crate::llm::codec::{Dropped, is_neutral, member};
+use crate::llm::codec::{Dropped, is_empty, is_neutral, member};
 use crate::llm::error::RequestError;
 use crate::llm::members::{Member, Members};
 
 /// Wire to canonical. The model and the wish for a stream stand in the path.
 pub fn decode(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest, RequestError> {
     let Members(members) = Members::parse(body)?;
-    let (mut request, mut calling) = (ChatRequest::default(), None);
+    let (mut request, mut calling, mut has_contents) = (ChatRequest::default(), None, false);
     for Member { name, value } in members {
+        has_contents |= name == "contents" && !is_empty(value);
         match &*name {
             "toolConfig" | "tool_config" => calling = decode_tool_config(&name, value, dropped)?,
             _ => decode_member(&name, value, &mut request, dropped)?,
         }
+    }
+    if !has_contents {
+        let message = "\"contents\" is missing or empty: give at least one content with a part";
+        return Err(RequestError::field("contents", message));
     }
     if let Some(calling) = calling {
         apply_calling(calling, &mut request, dropped);

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::wire::{WireFormat, WireReasoning, WireRequest, WireText};
 use super::{input, tool};
 use crate::llm::chat::{ChatRequest, Content, Effort, Part, Reasoning, ResponseFormat};
-use crate::llm::codec::{Dropped, is_neutral, member};
+use crate::llm::codec::{Dropped, is_empty, is_neutral, member};
 use crate::llm::error::RequestError;
 use crate::llm::members::{Member, Members};
 use crate::llm::openai::is_reasoning_model;
@@ -21,6 +21,7 @@ struct Late<'a> {
     tool_choice: Option<&'a RawValue>,
     top_logprobs: u32,
     wants_logprobs: bool,
+    has_input: bool,
 }
 
 /// Wire to canonical.
@@ -28,6 +29,7 @@ pub fn decode(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest, Request
     let Members(members) = Members::parse(body)?;
     let (mut request, mut late) = (ChatRequest::default(), Late::default());
     for Member { name, value } in members {
+        late.has_input |= name == "input" && !is_empty(value);
         if name == "tool_choice" {
             late.tool_choice = Some(value);
         } else if !decode_plain(&name, value, &mut request)?
@@ -35,6 +37,10 @@ pub fn decode(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest, Request
         {
             decode_rest(&name, value, &mut late, dropped)?;
         }
+    }
+    if !late.has_input {
+        let message = "\"input\" is missing or empty: give a text or a list of items";
+        return Err(RequestError::field("input", message));
     }
     if let Some(choice) = late.tool_choice {
         tool::decode_choice(choice, &mut request)?;

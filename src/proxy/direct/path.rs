@@ -30,7 +30,7 @@ const NOT_FORWARDED: [&str; 10] = [
 
 /// Last segments of endpoints that call a model: these have a route, a price and a budget, and are
 /// called through it. Of the providers' own references; lower case.
-const MODEL_CALLS: [&str; 22] = [
+const MODEL_CALLS: [&str; 25] = [
     "chat",
     "complete",
     "completions",
@@ -44,6 +44,9 @@ const MODEL_CALLS: [&str; 22] = [
     "generations",
     "speech",
     "transcriptions",
+    "translations",
+    "edits",
+    "variations",
     "messages",
     "count_tokens",
     "converse",

@@ -265,3 +265,58 @@ fn usage_is_counted_as_the_provider_means_it() {
         }
     }
 }
+
+#[test]
+fn recorded_vectors_of_vertex_are_read_for_callers_of_either_dialect() {
+    let sub = "vercel-ai/google-vertex/src/google-vertex-embedding.json";
+    let Some(path) = fixtures().map(|folder| folder.join(sub)).filter(|path| path.is_file()) else {
+        println!("SKIPPED: no recordings; set SLUICE_FIXTURES to their folder");
+        return;
+    };
+    let recorded = Bytes::from(fs::read(&path).unwrap());
+    let given: Value = serde_json::from_slice(&recorded).unwrap();
+    for (endpoint, place) in [
+        (Endpoint::Embeddings, "/data/1/embedding/0"),
+        (Endpoint::BatchEmbedContents, "/embeddings/1/values/0"),
+    ] {
+        let translator = Translator::new(endpoint, Dialect::Gemini.alone()).unwrap().on_vertex();
+        let whole = translator.response(&recorded, &context()).unwrap();
+        assert_eq!(whole.usage, Some(Usage { input: 11, ..Usage::default() }));
+        let answer: Value = serde_json::from_slice(&whole.body).unwrap();
+        let (read, given) =
+            (answer.pointer(place), given.pointer("/predictions/1/embeddings/values/0"));
+        let number = |value: Option<&Value>| value.and_then(Value::as_f64).unwrap();
+        assert!((number(read) - number(given)).abs() < 1e-6, "{answer}");
+    }
+}
+
+#[test]
+fn recorded_transcripts_pass_untouched_and_tell_their_length() {
+    let folder = "envoy-ai-gateway/testopenai";
+    let Some(folder) = fixtures().map(|at| at.join(folder)).filter(|folder| folder.is_dir()) else {
+        println!("SKIPPED: no recordings; set SLUICE_FIXTURES to their folder");
+        return;
+    };
+    for (file, endpoint, seconds) in [
+        ("audio-transcription-basic.yaml", Endpoint::Transcriptions, Some(7)),
+        // OpenAI tells nothing of these.
+        ("audio-translation-basic.yaml", Endpoint::Translations, None),
+    ] {
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        let (_, body) = text.split_once("body: |-\n").unwrap();
+        let body: String =
+            body.lines().take_while(|line| line.starts_with("            ")).collect();
+        let given = r#"multipart/form-data; boundary=B"#;
+        let boundary = sluice::llm::Boundary::read(given.as_bytes()).unwrap();
+        let form =
+            b"--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--B--";
+        let peek = sluice::llm::peek_form(&endpoint.into(), boundary, form).unwrap();
+        let translator = Translator::new(endpoint, Dialect::OpenAi.alone()).unwrap();
+        let (mut stream, mut out) = (translator.opaque(form, &peek), Vec::new());
+        stream.push(Bytes::from(body.clone()), &mut out).unwrap();
+        stream.finish(&mut out).unwrap();
+        assert_eq!(out.concat(), body.as_bytes());
+        let expected = seconds.map(|audio_seconds| Usage { audio_seconds, ..Usage::default() });
+        assert_eq!(stream.progress().usage, expected, "{file}: {body}");
+    }
+}
