@@ -141,3 +141,8 @@ fn other_sdks_are_served_by_a_provider_of_responses() {
 fn the_cohere_sdk_is_served_where_it_reranks() {
     passes_with("cohere", "cohere_checks.py");
 }
+
+#[test]
+fn forms_of_the_openai_sdk_and_embeddings_of_googles_are_served() {
+    passes_with("media", "media_checks.py");
+}
