@@ -78,15 +78,25 @@ pub(super) fn parse_scaled(text: &str, decimals: u32, max_whole: u64) -> Result<
     scaled.filter(|n| *n <= max_whole * scale).ok_or_else(too_large)
 }
 
-/// Writes `value / 10^decimals` without trailing zeros.
+/// Writes `value / 10^decimals` without trailing zeros; `decimals` is at least 1 and at most 19.
 pub(super) fn write_scaled(f: &mut fmt::Formatter<'_>, value: u64, decimals: u32) -> fmt::Result {
-    let scale = 10_u64.pow(decimals);
-    let (whole, fraction) = (value / scale, value % scale);
-    if fraction == 0 {
-        return f.pad(&whole.to_string());
+    // 20 digits of a u64 and the point: prices and costs are written for every request.
+    let mut text = [b'0'; 21];
+    let (mut rest, mut start) = (value, text.len());
+    let point = text.len() - 1 - decimals as usize;
+    while rest > 0 || start >= point {
+        start -= 1;
+        if start == point {
+            text[start] = b'.';
+        } else {
+            text[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
     }
-    let fraction = format!("{fraction:0width$}", width = decimals as usize);
-    f.pad(&format!("{whole}.{}", fraction.trim_end_matches('0')))
+    let zeros = text[point..].iter().rev().take_while(|byte| **byte == b'0').count();
+    let end = text.len() - zeros;
+    let end = if end == point + 1 { point } else { end };
+    f.pad(str::from_utf8(&text[start..end]).map_err(|_| fmt::Error)?)
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// The body of every answer of the data port.
 pub struct Body {
     inner: Inner,
+    /// It breaks off as soon as what came before has been written.
+    is_broken: bool,
 }
 
 enum Inner {
@@ -79,7 +81,7 @@ pub struct Pace {
 impl Body {
     /// A body that is complete.
     pub fn whole(bytes: Bytes) -> Self {
-        Self { inner: Inner::Whole((!bytes.is_empty()).then_some(bytes)) }
+        Self::of(Inner::Whole((!bytes.is_empty()).then_some(bytes)))
     }
 
     /// A stream. It settles the request when it ends or is dropped.
@@ -102,14 +104,24 @@ impl Body {
         if ended {
             stream.complete();
         }
-        Self { inner: Inner::Stream(Box::new(stream)) }
+        Self::of(Inner::Stream(Box::new(stream)))
     }
-}
 
-impl Body {
     /// The answer of a direct call.
     pub(super) fn download(download: Download) -> Self {
-        Self { inner: Inner::Download(Box::new(download)) }
+        Self::of(Inner::Download(Box::new(download)))
+    }
+
+    fn of(inner: Inner) -> Self {
+        Self { inner, is_broken: false }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match &mut self.inner {
+            Inner::Whole(whole) => Poll::Ready(whole.take().map(Ok)),
+            Inner::Stream(stream) => stream.poll_next(cx),
+            Inner::Download(download) => download.poll_next(cx),
+        }
     }
 }
 
@@ -121,18 +133,24 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.inner {
-            Inner::Whole(whole) => Poll::Ready(whole.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Stream(stream) => {
-                stream.poll_next(cx).map(|next| next.map(|bytes| bytes.map(Frame::data)))
-            }
-            Inner::Download(download) => {
-                download.poll_next(cx).map(|next| next.map(|bytes| bytes.map(Frame::data)))
+        if !self.is_broken {
+            match std::task::ready!(self.poll_next(cx)) {
+                // The server drops what it has not written yet when a body breaks: it gets a turn.
+                Some(Err(BodyError)) => {
+                    self.is_broken = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                next => return Poll::Ready(next.map(|bytes| bytes.map(Frame::data))),
             }
         }
+        Poll::Ready(Some(Err(BodyError)))
     }
 
     fn is_end_stream(&self) -> bool {
+        if self.is_broken {
+            return false;
+        }
         match &self.inner {
             Inner::Whole(whole) => whole.is_none(),
             Inner::Stream(stream) => {

@@ -336,7 +336,7 @@ async fn deliver(
     settlement.answered(status.as_u16());
     let mut headers = headers::response(&head.headers, provider, &call.prefix);
     if let Some(id) = upstream_id(&head.headers) {
-        headers.insert("x-upstream-request-id", id);
+        headers.insert(respond::X_UPSTREAM_REQUEST_ID, id);
     }
     respond::describe(&mut headers, settlement.record());
     let body = if status.is_client_error() || status.is_server_error() {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use jiff::Timestamp;
 
 use crate::{
@@ -13,7 +13,11 @@ use crate::{
 use super::respond::Rejection;
 
 /// Where SDKs put their key, besides `Authorization: Bearer`.
-const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+const KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// Where Google's older clients put it in the query. It is never recorded or forwarded.
 const QUERY_KEY: &str = "key";
@@ -74,7 +78,7 @@ fn credential(headers: &HeaderMap) -> Option<&[u8]> {
         };
         return Some(key);
     }
-    KEY_HEADERS.iter().find_map(|name| headers.get(*name)).map(|value| value.as_bytes())
+    KEY_HEADERS.iter().find_map(|name| headers.get(name)).map(|value| value.as_bytes())
 }
 
 /// The key in a query.

@@ -200,7 +200,7 @@ impl Pipeline {
         let stream = peek.stream && endpoint.work().has_output();
         note_request(&mut settlement.record, &peek, stream);
         let (route, mut candidates) = select(snapshot, consumer.as_deref(), endpoint, &peek)?;
-        settlement.record.route = route.name.to_string();
+        settlement.record.route = route.name.text();
         settlement.record.rule = Arc::clone(&route.rule);
         leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
         let admission = admit(
@@ -270,7 +270,7 @@ fn deliver((answer, pace): (Answer, Pace), mut settlement: Settlement) -> Respon
         }
     };
     if let Some(id) = upstream_id {
-        response.headers_mut().insert(HeaderName::from_static("x-upstream-request-id"), id);
+        response.headers_mut().insert(respond::X_UPSTREAM_REQUEST_ID, id);
     }
     response
 }
@@ -352,15 +352,17 @@ fn model(
     entry.map(|entry| encode_model(dialect, entry)).ok_or_else(|| unknown_model(consumer, id))
 }
 
+const X_SLUICE_USER: HeaderName = HeaderName::from_static("x-sluice-user");
+
 /// The end user where the body names none.
 pub(super) fn named_user(headers: &HeaderMap) -> Option<String> {
-    let user = headers.get("x-sluice-user")?.to_str().ok()?;
+    let user = headers.get(X_SLUICE_USER)?.to_str().ok()?;
     (!user.is_empty()).then(|| user.to_owned())
 }
 
 pub(super) fn note_consumer(record: &mut Record, consumer: Option<&Consumer>) {
     if let Some(consumer) = consumer {
-        record.consumer = consumer.name.to_string();
+        record.consumer = consumer.name.text();
         record.team = consumer.team.clone().unwrap_or_default();
         record.app = consumer.app.clone().unwrap_or_default();
     }

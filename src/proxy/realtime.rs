@@ -89,7 +89,7 @@ async fn open(
     session.record().user = peek.user.clone().unwrap_or_default();
     let found = select(&snapshot, consumer.as_deref(), Endpoint::ChatCompletions, &peek)?;
     let (route, mut candidates) = found;
-    session.record().route = route.name.to_string();
+    session.record().route = route.name.text();
     session.record().rule = Arc::clone(&route.rule);
     candidates.retain(can_serve);
     if candidates.is_empty() {

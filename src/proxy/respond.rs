@@ -1,7 +1,7 @@
 //! Answers that the gateway writes itself, and the heads of all others. Every refusal and failure of
 //! the data plane is a [`Rejection`]; this file puts it into the caller's dialect.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -13,6 +13,8 @@ use crate::{
 
 use super::{Body, body::Form};
 
+/// The provider's own id of the request.
+pub const X_UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_SLUICE_ROUTE: HeaderName = HeaderName::from_static("x-sluice-route");
 const X_SLUICE_TARGET: HeaderName = HeaderName::from_static("x-sluice-target");
@@ -158,7 +160,12 @@ pub fn request_id(headers: &HeaderMap) -> String {
     };
     match given.filter(fit) {
         Some(given) => given.to_owned(),
-        None => format!("req_{:032x}", fastrand::u128(..)),
+        None => {
+            let mut id = String::with_capacity("req_".len() + 32);
+            // Text takes what is written.
+            let _ = write!(id, "req_{:032x}", fastrand::u128(..));
+            id
+        }
     }
 }
 

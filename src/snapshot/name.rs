@@ -16,6 +16,11 @@ impl ObjectName {
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
+
+    /// `namespace/name`, as it is displayed but without a formatter: each record has several.
+    pub fn text(&self) -> String {
+        [&*self.namespace, "/", &*self.name].concat()
+    }
 }
 
 impl fmt::Display for ObjectName {

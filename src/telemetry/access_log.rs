@@ -23,6 +23,8 @@ use super::{Record, log::Format};
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// Bytes that may wait.
 const MAX_WAITING: usize = 16 << 20;
+/// Memory kept after a rush.
+const MAX_KEPT: usize = 1 << 20;
 /// Lines whose events no filter wants are not formatted.
 const TARGET: &str = "sluice::access";
 
@@ -82,9 +84,10 @@ impl AccessLog {
         let stop = Arc::new(AtomicBool::new(false));
         let (log, stopping, mut out) = (Arc::clone(self), Arc::clone(&stop), out);
         let thread = std::thread::Builder::new().name("records".into()).spawn(move || {
+            let mut lines = Vec::new();
             loop {
                 let is_last = stopping.load(Ordering::Acquire);
-                log.flush(&mut out);
+                log.flush(&mut lines, &mut out);
                 if is_last {
                     return;
                 }
@@ -94,19 +97,15 @@ impl AccessLog {
         Ok(Writer { thread, stop })
     }
 
-    fn flush(&self, out: &mut impl Write) {
-        let lines = std::mem::take(&mut *self.waiting.lock());
-        if lines.is_empty() {
-            return;
+    /// Writes what waits, which changes places with `lines`: both keep their memory.
+    fn flush(&self, lines: &mut Vec<u8>, out: &mut impl Write) {
+        std::mem::swap(&mut *self.waiting.lock(), lines);
+        if !lines.is_empty() {
+            // Nobody is left to be told that standard error is gone.
+            let _ = out.write_all(lines).and_then(|()| out.flush());
         }
-        // Nobody is left to be told that standard error is gone.
-        let _ = out.write_all(&lines).and_then(|()| out.flush());
-        let mut waiting = self.waiting.lock();
-        if waiting.is_empty() {
-            // Keeps the memory for the next lines.
-            *waiting = lines;
-            waiting.clear();
-        }
+        lines.clear();
+        lines.shrink_to(MAX_KEPT);
     }
 }
 
@@ -177,7 +176,7 @@ mod tests {
     fn a_text_record_is_one_line_whatever_its_values_hold() {
         let (log, out) = (log(Format::Text), Shared::default());
         log.write(&record());
-        log.flush(&mut out.clone());
+        log.flush(&mut Vec::new(), &mut out.clone());
         let text = String::from_utf8(out.0.lock().clone()).unwrap();
         assert_eq!(text.lines().count(), 1);
         assert!(text.contains("route=team/chat") && text.contains("outcome=complete"), "{text}");

@@ -31,7 +31,7 @@ pub struct Call<'a> {
 pub fn path_and_query(addressing: &Addressing, base: &str, call: Call<'_>) -> String {
     let path = call.path;
     match (addressing, call.dialect) {
-        (Addressing::Plain, _) => format!("{base}{path}"),
+        (Addressing::Plain, _) => [base, path].concat(),
         (Addressing::Azure { version: None }, _) => format!("{base}/openai/v1{path}"),
         (Addressing::Azure { version: Some(version) }, _) => azure(base, version, call),
         (Addressing::Gemini, Dialect::OpenAi) => format!("{base}/openai{path}"),

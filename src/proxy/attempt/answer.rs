@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -32,8 +32,12 @@ const MAX_HELD_FRAMES: u32 = 64;
 /// Bytes without content that are held back at most.
 const MAX_HELD_BYTES: usize = 256 << 10;
 /// Headers in which providers put their id of the request.
-const UPSTREAM_IDS: [&str; 4] =
-    ["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid"];
+const UPSTREAM_IDS: [HeaderName; 4] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("apim-request-id"),
+    HeaderName::from_static("x-amzn-requestid"),
+];
 
 /// Reads an answer. `by`: when the first content (stream) must be there.
 pub async fn read(
@@ -107,7 +111,7 @@ fn is_stream(headers: &HeaderMap, framing: Framing) -> bool {
 
 /// The provider's own id of the request.
 pub fn upstream_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    UPSTREAM_IDS.iter().find_map(|name| headers.get(*name)).cloned()
+    UPSTREAM_IDS.iter().find_map(|name| headers.get(name)).cloned()
 }
 
 async fn collect(

@@ -105,7 +105,7 @@ pub fn credential(header: KeyHeader, key: &Credential) -> Option<(HeaderName, He
     let key = key.key.expose();
     let (name, value) = match header {
         KeyHeader::Bearer => {
-            (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")))
+            (header::AUTHORIZATION, HeaderValue::try_from(["Bearer ", key].concat()))
         }
         KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
         KeyHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderValue::from_str(key)),

@@ -1,10 +1,22 @@
-//! Addresses that are refused, and what is negotiated with those that are not.
+//! Addresses that are refused, what is negotiated with those that are not, and when a connection is
+//! used again.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::server::conn::auto;
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
-use tokio::net::TcpListener;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use rustls::{RootCertStore, ServerConfig, pki_types::PrivateKeyDer};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::*;
 
@@ -21,6 +33,14 @@ async fn names_are_checked_after_resolution() {
 /// A TLS server for `localhost` that answers with the version it was asked in; its certificate is
 /// the only one that the client trusts.
 async fn server(protocols: &[&str]) -> (SocketAddr, Upstreams) {
+    let (address, upstreams, _) = counting_server(protocols).await;
+    (address, upstreams)
+}
+
+/// The same, and how many connections it has taken.
+async fn counting_server(protocols: &[&str]) -> (SocketAddr, Upstreams, Arc<AtomicUsize>) {
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(pair.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -37,24 +57,26 @@ async fn server(protocols: &[&str]) -> (SocketAddr, Upstreams) {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(stream) = acceptor.accept(stream).await else { continue };
+            count.fetch_add(1, Ordering::SeqCst);
             let answer = service_fn(async |request: Request<Incoming>| {
                 let version = format!("{:?}", request.version());
                 Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::from(version)))
             });
-            let connection = auto::Builder::new(TokioExecutor::new());
-            let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
+            tokio::spawn(async move {
+                let connection = auto::Builder::new(TokioExecutor::new());
+                let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
+            });
         }
     });
-    let mut upstreams = Upstreams::new(true).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(pair.cert.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    upstreams.tls = ClientConfig::builder_with_provider(provider)
+    let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    (address, upstreams)
+    (address, Upstreams::with_tls(tls, true), accepted)
 }
 
 async fn ask(upstreams: &Upstreams, uri: String) -> Result<Bytes, SendError> {
@@ -89,4 +111,134 @@ async fn a_handshake_that_hangs_ends_with_the_connect_timeout() {
     let upstreams = Upstreams::new(true).unwrap();
     let error = upstreams.send(Duration::from_millis(50), request).await.err().unwrap();
     assert!(error.to_string().contains("in time"), "{error}");
+}
+
+/// A provider that gives each request this answer, and then closes the connection if it is told to.
+/// How many connections it has taken.
+async fn provider(answer: &'static str, closes: bool) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/", listener.local_addr().unwrap());
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut request = [0; 1024];
+                while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    if closes {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (uri, accepted)
+}
+
+const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n";
+
+async fn read_all(upstreams: &Upstreams, uri: &str) -> Vec<u8> {
+    let request = Request::post(uri).body(Full::from("{}")).unwrap();
+    let response = upstreams.send(Duration::from_secs(5), request).await.unwrap();
+    let (mut body, mut bytes) = (response.into_body(), Vec::new());
+    while let Some(data) = body.data().await {
+        bytes.extend_from_slice(&data.unwrap());
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_when_its_answer_has_been_read() {
+    for answer in [WHOLE, CHUNKED] {
+        let (uri, accepted) = provider(answer, false).await;
+        let upstreams = Upstreams::new(true).unwrap();
+        for _ in 0..3 {
+            assert_eq!(read_all(&upstreams, &uri).await, b"ok");
+        }
+        assert_eq!(accepted.load(Ordering::SeqCst), 1, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_is_left_early_is_not_used_again() {
+    let (uri, accepted) = provider(ENDLESS, false).await;
+    let upstreams = Upstreams::new(true).unwrap();
+    for _ in 0..2 {
+        assert_eq!(ask(&upstreams, uri.clone()).await.unwrap(), "ok");
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn requests_at_once_have_a_connection_each() {
+    let (uri, accepted) = provider(WHOLE, false).await;
+    let upstreams = Upstreams::new(true).unwrap();
+    let first = Request::post(&uri).body(Full::<Bytes>::default()).unwrap();
+    let held = upstreams.send(Duration::from_secs(5), first).await.unwrap();
+    assert_eq!(read_all(&upstreams, &uri).await, b"ok");
+    assert_eq!(accepted.load(Ordering::SeqCst), 2);
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_request_is_sent_again_if_an_idle_connection_was_found_closed() {
+    let (uri, accepted) = provider(WHOLE, true).await;
+    let upstreams = Upstreams::new(true).unwrap();
+    for requests in 1..=3 {
+        assert_eq!(read_all(&upstreams, &uri).await, b"ok");
+        assert_eq!(accepted.load(Ordering::SeqCst), requests);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_closes_without_an_answer_is_an_error() {
+    let (uri, accepted) = provider("", true).await;
+    let error = ask(&Upstreams::new(true).unwrap(), uri).await.unwrap_err();
+    assert!(matches!(error, SendError::Closed(_)), "{error}");
+    assert_eq!(accepted.load(Ordering::SeqCst), 1, "what was sent is not sent again");
+}
+
+#[tokio::test]
+async fn first_requests_at_once_share_one_http2_connection() {
+    let (address, upstreams, accepted) = counting_server(&["h2", "http/1.1"]).await;
+    let uri = format!("https://localhost:{}/", address.port());
+    let answers = (0..8).map(|_| ask(&upstreams, uri.clone()));
+    for answer in futures_util::future::join_all(answers).await {
+        assert_eq!(answer.unwrap(), "HTTP/2.0");
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_in_time_and_their_address_is_forgotten() {
+    let (uri, _) = provider(WHOLE, false).await;
+    let upstreams = Upstreams::new(true).unwrap();
+    assert_eq!(read_all(&upstreams, &uri).await, b"ok");
+    let held = upstreams.host(&uri.parse().unwrap()).unwrap();
+    let now = Instant::now();
+    assert!(held.sweep(now), "it has just been used");
+    assert!(!held.sweep(now + Duration::from_secs(90)), "it was idle for too long");
+    sweep(&upstreams.hosts, now);
+    assert_eq!(upstreams.hosts.read().len(), 1, "somebody still has it");
+    drop(held);
+    sweep(&upstreams.hosts, now);
+    assert!(upstreams.hosts.read().is_empty());
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_the_provider_closes_is_let_go() {
+    let (uri, _) = provider(WHOLE, true).await;
+    let upstreams = Upstreams::new(true).unwrap();
+    assert_eq!(read_all(&upstreams, &uri).await, b"ok");
+    let host = upstreams.host(&uri.parse().unwrap()).unwrap();
+    let gone = async {
+        while host.sweep(Instant::now()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
 }

@@ -1,0 +1,222 @@
+//! The connections to one address: which are idle, which HTTP they speak, and who makes the first one.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{
+    HeaderValue, Request, Response, Uri, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use parking_lot::Mutex;
+use tokio::{
+    sync::Mutex as Turn,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Outgoing, SendError, UpstreamBody,
+    body::Driven,
+    connect::{Connector, Http},
+    connection::{self, Http1, Http2, Unanswered},
+};
+
+/// Idle connections kept for each address.
+const IDLE_CONNECTIONS: usize = 1024;
+/// How long one may be idle.
+const IDLE_TIME: Duration = Duration::from_secs(90);
+
+/// One scheme and authority.
+pub struct Host {
+    scheme: Scheme,
+    authority: Authority,
+    /// The `Host` header of HTTP/1.1.
+    header: HeaderValue,
+    /// The last used at the end: what nobody needs gets old.
+    idle: Mutex<Vec<Idle>>,
+    spoken: Mutex<Spoken>,
+    /// Held by who connects while it is not known whether the connection can be shared.
+    turn: Turn<()>,
+}
+
+struct Idle {
+    connection: Box<Http1>,
+    since: Instant,
+}
+
+/// What the address was last found to speak.
+enum Spoken {
+    Unknown,
+    Http1,
+    Http2(Http2),
+}
+
+enum Connection {
+    Http1(Box<Http1>),
+    Http2(Http2),
+}
+
+impl Host {
+    /// No connection yet.
+    ///
+    /// # Errors
+    /// [`SendError::Connect`] where the authority cannot be a header.
+    pub fn new(scheme: Scheme, authority: Authority) -> Result<Self, SendError> {
+        let named = host_header(&scheme, &authority);
+        let header =
+            HeaderValue::from_str(&named).map_err(|error| SendError::Connect(error.to_string()))?;
+        let spoken = if scheme == Scheme::HTTPS { Spoken::Unknown } else { Spoken::Http1 };
+        let (idle, spoken) = (Mutex::default(), Mutex::new(spoken));
+        Ok(Self { scheme, authority, header, idle, spoken, turn: Turn::default() })
+    }
+
+    /// Sends a request on an idle connection, or on a new one. What was not sent because an idle one
+    /// had ended is sent on another.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send(
+        self: &Arc<Self>,
+        connector: &Connector,
+        connect_timeout: Duration,
+        mut request: Request<Outgoing>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        let path = request.uri().path_and_query().cloned();
+        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        loop {
+            let (connection, is_reused) = match self.take() {
+                Some(connection) => (connection, true),
+                // Boxed: few requests need the room.
+                None => Box::pin(self.connect(connector, connect_timeout)).await?,
+            };
+            match self.exchange(connection, &path, request).await {
+                Ok(response) => return Ok(response),
+                Err(Unanswered::Unsent(unsent, _)) if is_reused => request = *unsent,
+                Err(Unanswered::Unsent(_, error) | Unanswered::Lost(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a request on a connection of its own, which the answer may turn into something else.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn upgrade(
+        &self,
+        connector: &Connector,
+        connect_timeout: Duration,
+        mut request: Request<Outgoing>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        let made = connector.connect(request.uri(), Http::One, connect_timeout).await?;
+        let path = request.uri().path_and_query().cloned();
+        self.address(&mut request, path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        let response = connection::exchange_once(made.io, request).await?;
+        Ok(response.map(UpstreamBody::Shared))
+    }
+
+    async fn exchange(
+        self: &Arc<Self>,
+        connection: Connection,
+        path: &PathAndQuery,
+        mut request: Request<Outgoing>,
+    ) -> Result<Response<UpstreamBody>, Unanswered> {
+        match connection {
+            Connection::Http1(mut connection) => {
+                self.address(&mut request, path.clone());
+                let response = connection.exchange(request).await?;
+                let host = Arc::clone(self);
+                Ok(response.map(|body| UpstreamBody::Http1(Driven::new(body, connection, host))))
+            }
+            Connection::Http2(sender) => {
+                *request.uri_mut() = self.uri(path.clone());
+                let sent = connection::exchange_http2(sender, request).await;
+                if matches!(sent, Err(Unanswered::Unsent(..))) {
+                    *self.spoken.lock() = Spoken::Unknown;
+                }
+                Ok(sent?.map(UpstreamBody::Shared))
+            }
+        }
+    }
+
+    /// Origin form, as HTTP/1.1 wants it (RFC 9112 3.2.1).
+    fn address(&self, request: &mut Request<Outgoing>, path: PathAndQuery) {
+        *request.uri_mut() = Uri::from(path);
+        request.headers_mut().entry(header::HOST).or_insert_with(|| self.header.clone());
+    }
+
+    /// Absolute form, from which HTTP/2's pseudo-headers are made.
+    fn uri(&self, path: PathAndQuery) -> Uri {
+        let mut parts = Uri::from(path).into_parts();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    /// A connection that waits for a request.
+    fn take(&self) -> Option<Connection> {
+        if let Spoken::Http2(sender) = &*self.spoken.lock()
+            && !sender.is_closed()
+        {
+            return Some(Connection::Http2(sender.clone()));
+        }
+        let idle = self.idle.lock().pop()?;
+        Some(Connection::Http1(idle.connection))
+    }
+
+    /// Keeps a connection for the next request, unless it has ended or has not finished.
+    pub fn give_back(&self, mut connection: Box<Http1>) {
+        if connection.is_idle() {
+            let mut idle = self.idle.lock();
+            if idle.len() < IDLE_CONNECTIONS {
+                idle.push(Idle { connection, since: Instant::now() });
+            }
+        }
+    }
+
+    /// A new connection; or one that somebody else made meanwhile, and whether it is.
+    async fn connect(
+        &self,
+        connector: &Connector,
+        within: Duration,
+    ) -> Result<(Connection, bool), SendError> {
+        let by = Instant::now() + within;
+        let _turn = if matches!(*self.spoken.lock(), Spoken::Http1) {
+            None
+        } else {
+            Some(timeout_at(by, self.turn.lock()).await.map_err(|_| SendError::late())?)
+        };
+        if let Some(connection) = self.take() {
+            return Ok((connection, true));
+        }
+        let uri = self.uri(PathAndQuery::from_static("/"));
+        let left = by.saturating_duration_since(Instant::now());
+        let made = connector.connect(&uri, Http::Any, left).await?;
+        let connection = if made.is_http2 {
+            let sender = connection::http2(made.io).await?;
+            *self.spoken.lock() = Spoken::Http2(sender.clone());
+            Connection::Http2(sender)
+        } else {
+            *self.spoken.lock() = Spoken::Http1;
+            Connection::Http1(Box::new(Http1::handshake(made.io).await?))
+        };
+        Ok((connection, false))
+    }
+
+    /// Closes what at `now` was idle for too long or has ended. Whether anything is left.
+    pub fn sweep(&self, now: Instant) -> bool {
+        let mut spoken = self.spoken.lock();
+        if matches!(&*spoken, Spoken::Http2(sender) if sender.is_closed()) {
+            *spoken = Spoken::Unknown;
+        }
+        let mut idle = self.idle.lock();
+        idle.retain_mut(|idle| now < idle.since + IDLE_TIME && idle.connection.is_idle());
+        !idle.is_empty() || matches!(*spoken, Spoken::Http2(_))
+    }
+}
+
+/// Without the port that the scheme implies.
+fn host_header(scheme: &Scheme, authority: &Authority) -> String {
+    let implied = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    match authority.port_u16() {
+        Some(port) if port != implied => format!("{}:{port}", authority.host()),
+        _ => authority.host().to_owned(),
+    }
+}
