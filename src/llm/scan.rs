@@ -8,7 +8,8 @@ use super::members::end_of_string;
 pub struct Scan<'a> {
     /// Raw bytes of generated text: content, reasoning, refusals, tool arguments.
     pub content_bytes: u64,
-    /// A top-level `error` that says something: an object, or a text that is not empty.
+    /// A top-level `error` that says something: an object, or a text that is not empty. Or the object is
+    /// one itself: its `object` is `error` (Mistral, vLLM).
     pub error: bool,
     /// A `usage` (Gemini: `usageMetadata`) object, on top or in `x_groq`.
     pub usage: bool,
@@ -92,7 +93,13 @@ impl<'a> Scan<'a> {
             b"usage" | b"usageMetadata" if depth == 1 => self.usage = first == b'{',
             b"x_groq" if depth == 1 => self.usage |= first == b'{',
             b"error" if depth == 1 => {
-                self.error = first == b'{' || (first == b'"' && json.get(value + 1) != Some(&b'"'));
+                self.error |=
+                    first == b'{' || (first == b'"' && json.get(value + 1) != Some(&b'"'));
+            }
+            b"object" if depth == 1 && first == b'"' => {
+                let (text, end) = string_at(json, value);
+                self.error |= text == b"error";
+                return end;
             }
             b"choices" if depth == 1 => {
                 self.no_choices =
@@ -194,6 +201,8 @@ mod tests {
             assert!(!scan(format!("{{\"error\":{quiet}}}").as_bytes()).error, "{quiet}");
         }
         assert!(scan(br#"{"error": "boom"}"#).error && scan(br#"{"error":{}}"#).error);
+        assert!(scan(br#"{"object":"error","message":"boom","error":null}"#).error);
+        assert!(!scan(br#"{"object":"chat.completion","x":{"object":"error"}}"#).error);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::llm::stream::StreamFault;
 #[derive(Default)]
 pub struct Decoder {
     started: bool,
+    /// A part has ended, but what it cites may still come.
+    ended: bool,
     /// What the calls have had of arguments, in the order of their beginning.
     calls: Vec<(u64, Arguments)>,
 }
@@ -84,6 +86,9 @@ impl EventDecoder for Decoder {
         }
         let event: Event = serde_json::from_slice(&frame.data)
             .map_err(|error| StreamFault::Malformed(format!("an event is not JSON: {error}")))?;
+        if !event.kind.starts_with("citation-") && std::mem::take(&mut self.ended) {
+            events.push(ChatEvent::BlockEnd);
+        }
         let (index, delta) = (event.index, event.delta.unwrap_or_default());
         let message = delta.message.unwrap_or_default();
         match event.kind.as_str() {
@@ -96,7 +101,7 @@ impl EventDecoder for Decoder {
                 let logprobs = event.logprobs.map(WireLogprob::canonical);
                 events.extend(logprobs.map(|one| ChatEvent::Logprobs(vec![one])));
             }
-            "content-end" => events.push(ChatEvent::BlockEnd),
+            "content-end" => self.ended = true,
             "tool-plan-delta" => events.extend(given(message.tool_plan).map(ChatEvent::Text)),
             "tool-call-start" => {
                 for call in OneOf::into_list(message.tool_calls) {

@@ -23,6 +23,8 @@ pub struct Encoder {
     blocks: u64,
     called: bool,
     refused: bool,
+    /// The text so far, which citations quote.
+    said: String,
     /// The choice that events belong to; Messages gives the first alone.
     choice: u32,
     /// The next call's signature has been written before it.
@@ -71,6 +73,7 @@ impl Encoder {
             blocks: 0,
             called: false,
             refused: false,
+            said: String::new(),
             choice: 0,
             has_signed: false,
             finish: None,
@@ -161,7 +164,7 @@ impl Encoder {
             return Ok(());
         }
         self.ensure(Open::Text, out)?;
-        self.delta(Piece::Citation { citation: encode_citation(citation, "") }, out)
+        self.delta(Piece::Citation { citation: encode_citation(citation, &self.said) }, out)
     }
 
     /// A block that only carries a signature.
@@ -222,7 +225,10 @@ impl EventEncoder for Encoder {
         self.start(None, None, out)?;
         match event {
             ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
-                self.refused |= matches!(event, ChatEvent::Refusal(_));
+                match event {
+                    ChatEvent::Text(_) => self.said.push_str(text),
+                    _ => self.refused = true,
+                }
                 self.ensure(Open::Text, out)?;
                 self.delta(Piece::Text { text }, out)
             }
