@@ -57,6 +57,9 @@ pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Parameters {
     let thinks = parameters.thinking.as_ref().is_some_and(|thinking| thinking.kind != "disabled");
     let refuses = version.is_some_and(Version::refuses_sampling);
     let temperature = request.temperature.map(|temperature| temperature.clamp(0.0, 1.0));
+    if temperature != request.temperature {
+        dropped.add("temperature");
+    }
     // Their default is 1; while it thinks, a model takes no other.
     let mut take = |name: &str, value: Option<f64>, fits: bool| {
         if !fits && value.is_some_and(|value| value != 1.0) {
@@ -220,11 +223,20 @@ mod tests {
             ((it.temperature, it.top_p, it.top_k), dropped.into_names())
         };
         let (kept, dropped) = encode(&sampled("claude-3-opus"));
-        assert_eq!((kept, dropped.len()), ((Some(1.0), Some(0.5), Some(3)), 0));
+        assert_eq!(
+            (kept, dropped.join(" ")),
+            ((Some(1.0), Some(0.5), Some(3)), "temperature".into())
+        );
         let (kept, dropped) = encode(&sampled("claude-sonnet-4-5"));
-        assert_eq!((kept, dropped), ((Some(1.0), None, Some(3)), vec!["top_p".to_owned()]));
+        assert_eq!(
+            (kept, dropped.join(" ")),
+            ((Some(1.0), None, Some(3)), "temperature top_p".into())
+        );
         let (kept, dropped) = encode(&sampled("claude-opus-4-7"));
-        assert_eq!((kept, dropped.join(" ")), ((None, None, None), "top_k top_p".to_owned()));
+        assert_eq!(
+            (kept, dropped.join(" ")),
+            ((None, None, None), "temperature top_k top_p".into())
+        );
         let thinking = Some(Reasoning { budget: Some(1024), ..Reasoning::default() });
         let request = ChatRequest { reasoning: thinking, ..sampled("served") };
         let request = ChatRequest { temperature: Some(0.2), ..request };

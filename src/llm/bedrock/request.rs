@@ -42,9 +42,13 @@ pub fn encode_wire(
     let tools = tool::encode(request, &mut writer)?;
     let mut wire = WireRequest::default();
     encode_conversation(request, &tools, &mut writer, &mut wire)?;
+    let temperature = request.temperature.map(|temperature| temperature.clamp(0.0, 1.0));
+    if temperature != request.temperature {
+        writer.dropped.add("temperature");
+    }
     wire.inference_config = WireInference {
         max_tokens: request.max_tokens,
-        temperature: request.temperature.map(|temperature| temperature.clamp(0.0, 1.0)),
+        temperature,
         top_p: request.top_p,
         stop_sequences: encode_stop(&request.stop, model, writer.dropped),
     };

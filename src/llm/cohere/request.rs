@@ -102,15 +102,16 @@ fn note_dropped(request: &ChatRequest, dropped: &mut Dropped) {
     let tools = offered(request);
     let some_strict = tools.iter().any(|tool| tool.strict == Some(true)) && !is_strict(&tools);
     let has_form = !matches!(request.response_format, None | Some(ResponseFormat::Text));
-    let negative = |given: Option<f64>| given.is_some_and(|penalty| penalty < 0.0);
+    let changed = |given: Option<f64>| given != penalty(given);
     for (is_lost, name) in [
         (request.user.is_some(), "user"),
         (request.choices.is_some_and(|choices| choices > 1), "n"),
         (request.parallel_tool_calls == Some(false), "parallel_tool_calls"),
         (request.stop.len() > MAX_STOP, "stop"),
+        (request.top_k.is_some_and(|k| k > MAX_K), "top_k"),
         (request.seed.is_some_and(|seed| seed < 0), "seed"),
-        (negative(request.frequency_penalty), "frequency_penalty"),
-        (negative(request.presence_penalty), "presence_penalty"),
+        (changed(request.frequency_penalty), "frequency_penalty"),
+        (changed(request.presence_penalty), "presence_penalty"),
         (request.logprobs.is_some_and(|top| top > 0), "top_logprobs"),
         (request.reasoning.is_some_and(|given| given.shown == Some(false)), "thinking.display"),
         (tools.is_empty() && request.tool_choice.is_some(), "tool_choice"),

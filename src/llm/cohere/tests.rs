@@ -71,7 +71,7 @@ fn parameters_take_coheres_names_and_bounds() {
             "stream": true,
         })
     );
-    assert_eq!(dropped, "");
+    assert_eq!(dropped, "frequency_penalty top_k");
 }
 
 #[test]

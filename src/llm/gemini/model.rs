@@ -58,6 +58,11 @@ impl Model {
         i64::try_from(tokens).ok()
     }
 
+    /// Cannot be kept from thinking.
+    fn always_thinks(self) -> bool {
+        self.version.0 >= 3 || (self.pro && self.version >= (2, 5))
+    }
+
     /// The level for 3 and later, which cannot be switched off.
     fn level(self, reasoning: Reasoning) -> Option<&'static str> {
         let asked = reasoning.effort.or(reasoning.budget.map(Effort::of_budget))?;
@@ -88,6 +93,11 @@ pub fn thinking(model: &str, asked: Reasoning, dropped: &mut Dropped) -> Option<
         }
         return None;
     };
+    // What is nearest to none is not none.
+    let off = asked.effort == Some(Effort::None) || asked.budget == Some(0);
+    if off && model.always_thinks() {
+        dropped.add("reasoning_effort");
+    }
     let by_level = model.version.0 >= 3;
     let config = WireThinking {
         include_thoughts: asked.shown,

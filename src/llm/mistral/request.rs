@@ -61,10 +61,12 @@ pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, R
 
 fn note_dropped(request: &ChatRequest, dropped: &mut Dropped) {
     let without_tools = request.tools.is_empty();
+    let hotter = request.temperature.is_some_and(|given| given > MAX_TEMPERATURE);
     let negative_seed = request.seed.is_some_and(|seed| seed < 0);
     let hidden = request.reasoning.is_some_and(|reasoning| reasoning.shown == Some(false));
     for (is_lost, name) in [
         (request.user.is_some(), "user"),
+        (hotter, "temperature"),
         (negative_seed, "seed"),
         (hidden, "thinking.display"),
         (without_tools && request.tool_choice.is_some(), "tool_choice"),

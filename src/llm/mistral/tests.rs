@@ -78,7 +78,7 @@ fn parameters_take_mistrals_names_and_bounds() {
             "reasoning_effort": "high", "response_format": {"type": "json_object"}, "stream": true,
         })
     );
-    assert_eq!(dropped, "");
+    assert_eq!(dropped, "temperature");
 }
 
 #[test]

@@ -74,12 +74,16 @@ fn encode_tool(tool: &Tool) -> WireTool {
 
 fn note_dropped(request: &ChatRequest, dropped: &mut Dropped) {
     let forces = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    // What is nearest to none is not none.
+    let none = request.reasoning.is_some_and(|reasoning| reasoning.effort == Some(Effort::None));
+    let still_thinks = none && matches!(think(request), Some(WireThink::Level(_)));
     let hidden = request.reasoning.is_some_and(|reasoning| reasoning.shown == Some(false));
     for (is_lost, name) in [
         (request.user.is_some(), "user"),
         (request.choices.is_some_and(|choices| choices > 1), "n"),
         (request.parallel_tool_calls == Some(false), "parallel_tool_calls"),
         (forces, "tool_choice"),
+        (still_thinks, "reasoning_effort"),
         (hidden, "thinking.display"),
         (request.tools.iter().any(|tool| tool.strict == Some(true)), "tools.strict"),
         (request.tools.iter().any(|tool| tool.cache.is_some()), "cache_control"),

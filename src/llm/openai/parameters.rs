@@ -156,7 +156,9 @@ fn encode_effort(
     // A model that never reasons does as it is told by `none`.
     let obeys = effort == Some(Effort::None) && model == Model::Plain;
     let wanted = effort.is_some() || model == Model::Plain;
-    if nearest.is_none() && wanted && !obeys {
+    // What is nearest to none is not none.
+    let still_reasons = effort == Some(Effort::None) && nearest != effort;
+    if (nearest.is_none() || still_reasons) && wanted && !obeys {
         dropped.add("reasoning_effort");
     }
     if reasoning.shown == Some(true) {
@@ -216,9 +218,8 @@ mod tests {
     #[test]
     fn a_level_of_reasoning_is_the_nearest_that_the_model_takes() {
         for (model, effort, word) in [
-            ("o4-mini", Effort::None, "low"),
             ("o3", Effort::ExtraHigh, "high"),
-            ("gpt-5-mini", Effort::None, "minimal"),
+            ("gpt-5-mini", Effort::Minimal, "minimal"),
             ("gpt-5.1", Effort::None, "none"),
             ("gpt-5.1", Effort::Minimal, "low"),
             ("openai/gpt-5.4", Effort::ExtraHigh, "xhigh"),
@@ -227,8 +228,14 @@ mod tests {
             assert_eq!(encoded(model, effort), (Some(word), Vec::new()), "{model} {effort:?}");
         }
         assert_eq!(encoded("gpt-4o", Effort::None), (None, Vec::new()));
-        for (model, effort) in [("gpt-4o", Effort::High), ("qwen3", Effort::None)] {
-            assert_eq!(encoded(model, effort), (None, vec!["reasoning_effort".to_owned()]));
+        for (model, effort, word) in [
+            ("gpt-4o", Effort::High, None),
+            ("qwen3", Effort::None, None),
+            ("o4-mini", Effort::None, Some("low")),
+            ("gpt-5-mini", Effort::None, Some("minimal")),
+        ] {
+            let named = vec!["reasoning_effort".to_owned()];
+            assert_eq!(encoded(model, effort), (word, named), "{model}");
         }
     }
 
