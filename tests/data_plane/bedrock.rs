@@ -10,6 +10,7 @@ use sluice::{
 };
 
 use crate::{
+    complaints::wrong_for_bedrock,
     fixture::{ASK, Gateway, Reply, STREAM, credential, provider_at, route},
     upstream::{Received, Script, Step, Upstream, head, whole},
 };
@@ -35,62 +36,6 @@ fn to_bedrock(upstream: &Upstream) -> Route {
     route
 }
 
-/// What Converse would say against a request.
-fn complaint(request: &Value) -> Option<String> {
-    let messages = request["messages"].as_array().filter(|messages| !messages.is_empty());
-    let Some(messages) = messages else { return Some("messages is empty".to_owned()) };
-    let mut expected = "user";
-    let mut has_tools = false;
-    for message in messages {
-        if message["role"] != expected {
-            return Some("A conversation must alternate between user and assistant roles.".into());
-        }
-        expected = if expected == "user" { "assistant" } else { "user" };
-        let content = message["content"].as_array().unwrap();
-        if content.is_empty() {
-            return Some("The content field in the Message object is empty.".to_owned());
-        }
-        for block in content {
-            if block["text"].as_str().is_some_and(|text| text.trim().is_empty()) {
-                return Some("The text field in the ContentBlock object is blank.".to_owned());
-            }
-            has_tools |= block.get("toolUse").is_some() || block.get("toolResult").is_some();
-        }
-    }
-    if has_tools && request.get("toolConfig").is_none() {
-        return Some("The toolConfig field must be defined when using toolUse content".to_owned());
-    }
-    unanswered(messages)
-}
-
-/// Every call must be answered first thing in the next turn.
-fn unanswered(messages: &[Value]) -> Option<String> {
-    let ids = |message: &Value, member: &str| -> Vec<Value> {
-        let blocks = message["content"].as_array().unwrap().iter();
-        blocks.filter_map(|block| block.get(member)).map(|call| call["toolUseId"].clone()).collect()
-    };
-    let pairs = messages.iter().zip(messages.iter().skip(1));
-    let mut lost = pairs.filter(|(turn, next)| ids(turn, "toolUse") != ids(next, "toolResult"));
-    lost.any(|(turn, _)| turn["role"] == "assistant")
-        .then(|| "Expected toolResult blocks at messages".to_owned())
-}
-
-/// Unknown members are refused too.
-fn unknown(request: &Value) -> Option<String> {
-    let known = [
-        "messages",
-        "system",
-        "inferenceConfig",
-        "toolConfig",
-        "outputConfig",
-        "additionalModelRequestFields",
-        "additionalModelResponseFieldPaths",
-        "requestMetadata",
-    ];
-    let members = request.as_object().unwrap().keys();
-    members.into_iter().find(|name| !known.contains(&name.as_str())).cloned()
-}
-
 /// An answer for requests that Converse would take.
 fn strictly(received: &Received, answer: Script) -> Script {
     let request = received.json();
@@ -99,7 +44,7 @@ fn strictly(received: &Received, answer: Script) -> Script {
     if !matches!(operation, Some("converse" | "converse-stream")) {
         return refusal(404, "UnknownOperationException", &received.path);
     }
-    match complaint(&request).or_else(|| unknown(&request)) {
+    match wrong_for_bedrock(&request) {
         Some(complaint) => refusal(400, "ValidationException", &complaint),
         None => answer,
     }

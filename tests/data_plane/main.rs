@@ -9,6 +9,7 @@
 
 mod bedrock;
 mod budgets;
+mod complaints;
 mod crossing;
 mod direct;
 mod direct_budgets;

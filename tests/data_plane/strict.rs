@@ -7,65 +7,13 @@ use sluice::llm::Dialect;
 use sluice::snapshot::Provider;
 
 use crate::{
+    complaints::{self, unknown, wrong_for_cohere, wrong_for_mistral},
     fixture::{Gateway, Reply, provider_at, route},
     upstream::{self, Received, Script, Step, Upstream, stream, whole},
 };
 
-const MISTRAL: &[&str] = &[
-    "model",
-    "messages",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stream",
-    "stop",
-    "random_seed",
-    "metadata",
-    "response_format",
-    "tools",
-    "tool_choice",
-    "presence_penalty",
-    "frequency_penalty",
-    "n",
-    "prediction",
-    "parallel_tool_calls",
-    "reasoning_effort",
-    "prompt_mode",
-    "guardrails",
-    "min_tokens",
-    "repetition_penalty",
-    "top_k",
-    "logprobs",
-    "top_logprobs",
-    "safe_prompt",
-    "prompt_cache_key",
-    "service_tier",
-];
 const MISTRAL_EMBED: &[&str] =
     &["model", "input", "metadata", "output_dimension", "output_dtype", "encoding_format"];
-const COHERE: &[&str] = &[
-    "model",
-    "messages",
-    "stream",
-    "tools",
-    "strict_tools",
-    "documents",
-    "citation_options",
-    "response_format",
-    "safety_mode",
-    "max_tokens",
-    "stop_sequences",
-    "temperature",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-    "k",
-    "p",
-    "logprobs",
-    "tool_choice",
-    "thinking",
-    "priority",
-];
 const COHERE_EMBED: &[&str] = &[
     "model",
     "input_type",
@@ -96,40 +44,8 @@ fn streamed() -> String {
     LOOP.replace("\"user\":\"u\"", "\"stream\":true,\"stream_options\":{\"include_usage\":true}")
 }
 
-/// The members that are not known, if there are any.
-fn unknown(body: &Value, known: &[&str]) -> Option<String> {
-    let names = body.as_object().unwrap().keys();
-    names.map(String::as_str).find(|name| !known.contains(name)).map(str::to_owned)
-}
-
 fn json(status: u16, body: &Value) -> Script {
     whole(status, &[("content-type", "application/json")], body.to_string())
-}
-
-/// What Mistral finds wrong with a conversation.
-fn wrong_for_mistral(body: &Value) -> Option<String> {
-    let messages = body["messages"].as_array().unwrap();
-    let mut before = "";
-    for message in messages {
-        let role = message["role"].as_str().unwrap();
-        let ids = message["tool_calls"].as_array().into_iter().flatten().map(|call| &call["id"]);
-        for id in ids.chain(message.get("tool_call_id")) {
-            let id = id.as_str().unwrap();
-            if id.len() != 9 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                return Some(format!(
-                    "Tool call id was {id} but must be a-z, A-Z, 0-9, with a length of 9"
-                ));
-            }
-        }
-        if !["system", "user", "assistant", "tool"].contains(&role)
-            || (before == "tool" && role == "user")
-            || (role == "system" && !before.is_empty())
-        {
-            return Some(format!("Unexpected role '{role}' after role '{before}'"));
-        }
-        before = role;
-    }
-    unknown(body, MISTRAL)
 }
 
 fn mistral(received: &Received) -> Script {
@@ -171,7 +87,7 @@ fn mistral(received: &Received) -> Script {
 fn cohere(received: &Received) -> Script {
     let body = received.json();
     let known = match received.path.as_str() {
-        "/v2/chat" => COHERE,
+        "/v2/chat" => complaints::COHERE,
         "/v2/embed" => COHERE_EMBED,
         "/v2/rerank" => COHERE_RERANK,
         _ => &[],
@@ -204,15 +120,7 @@ fn cohere(received: &Received) -> Script {
 }
 
 fn cohere_chat(body: &Value) -> Script {
-    let wrong =
-        body["tool_choice"].as_str().is_some_and(|word| !["REQUIRED", "NONE"].contains(&word))
-            || body["p"].as_f64().is_some_and(|p| !(0.01..=0.99).contains(&p))
-            || body["tools"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .any(|tool| tool["function"]["parameters"].is_null());
-    if wrong {
+    if wrong_for_cohere(body).is_some() {
         return json(422, &json!({"id": "x", "message": "invalid request"}));
     }
     let usage = json!({"billed_units": {"input_tokens": 5, "output_tokens": 20}, "tokens": {"input_tokens": 10, "output_tokens": 20}});
