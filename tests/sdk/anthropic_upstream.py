@@ -15,7 +15,7 @@ MEMBERS = {
     "top_k", "stop_sequences", "metadata", "stream", "thinking", "output_config",
 }
 BLOCKS = {
-    "user": {"text", "image", "tool_result"},
+    "user": {"text", "image", "document", "tool_result"},
     "assistant": {"text", "tool_use", "thinking", "redacted_thinking"},
 }
 OLD, NEW = "2023-06-01", "2026-10-21"
