@@ -39,7 +39,7 @@ pub(super) const COMPLETION_NAMES: Names = Names {
     batch: Some("prompt"),
 };
 
-pub use parameters::is_reasoning_model;
+pub use parameters::{Fit, is_reasoning_model};
 
 /// The codec of chat completions.
 pub struct OpenAi;

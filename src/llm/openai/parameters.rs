@@ -15,6 +15,37 @@ pub fn is_reasoning_model(model: &str) -> bool {
     Model::of(model).reasons()
 }
 
+/// What a model takes of a request's reasoning and sampling, in any of OpenAI's dialects. The rest is
+/// named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// The level of reasoning.
+    pub effort: Option<&'static str>,
+    /// It knows reasoning, or may know it.
+    pub reasons: bool,
+    /// It takes sampling parameters and log probabilities.
+    pub samples: bool,
+}
+
+impl Fit {
+    /// For a request's model. Of models of unknown make everything is expected.
+    pub fn of(request: &ChatRequest, dropped: &mut Dropped) -> Self {
+        let model = Model::of(&request.model);
+        let asked = request.reasoning.and_then(|asked| {
+            asked.effort.or(asked.budget.map(Effort::of_budget)).map(Effort::as_str)
+        });
+        let effort = match model {
+            Model::Other => asked,
+            _ => encode_effort(request, model, dropped),
+        };
+        let samples = !model.refuses_sampling(effort);
+        if !samples {
+            drop_sampling(request, dropped);
+        }
+        Self { effort, reasons: model != Model::Plain, samples }
+    }
+}
+
 /// The parameters as they are written; no messages yet.
 pub fn encode_parameters<'a>(request: &'a ChatRequest, dropped: &mut Dropped) -> WireRequest<'a> {
     if request.top_k.is_some() {
@@ -26,6 +57,9 @@ pub fn encode_parameters<'a>(request: &'a ChatRequest, dropped: &mut Dropped) ->
     let with_tools = !request.tools.is_empty();
     let model = Model::of(&request.model);
     let effort = encode_effort(request, model, dropped);
+    if request.reasoning.is_some_and(|reasoning| reasoning.shown == Some(true)) {
+        dropped.add("reasoning.summary");
+    }
     let mut wire = WireRequest {
         model: &request.model,
         tools: request.tools.iter().map(encode_tool).collect(),
@@ -160,9 +194,6 @@ fn encode_effort(
     let still_reasons = effort == Some(Effort::None) && nearest != effort;
     if (nearest.is_none() || still_reasons) && wanted && !obeys {
         dropped.add("reasoning_effort");
-    }
-    if reasoning.shown == Some(true) {
-        dropped.add("reasoning.summary");
     }
     nearest.map(Effort::as_str)
 }

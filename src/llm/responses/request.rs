@@ -8,7 +8,7 @@ use crate::llm::chat::{ChatRequest, Content, Effort, Part, Reasoning, ResponseFo
 use crate::llm::codec::{Dropped, is_empty, is_neutral, member};
 use crate::llm::error::RequestError;
 use crate::llm::members::{Member, Members};
-use crate::llm::openai::is_reasoning_model;
+use crate::llm::openai::{Fit, is_reasoning_model};
 
 /// The least bound on generated tokens that OpenAI takes.
 const MIN_OUTPUT_TOKENS: u64 = 16;
@@ -193,9 +193,13 @@ fn decode_reasoning(wire: WireReasoning, dropped: &mut Dropped) -> Option<Reason
 pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, RequestError> {
     name_dropped(request, dropped);
     let with_tools = !request.tools.is_empty();
-    let reasons = request.reasoning.is_some() || is_reasoning_model(&request.model);
+    let fit = Fit::of(request, dropped);
+    let reasoning = encode_reasoning(request, fit, dropped);
+    // Models that do not reason refuse to encrypt what they do not think.
+    let reasons = reasoning.is_some() || is_reasoning_model(&request.model);
+    let logprobs = request.logprobs.filter(|_| fit.samples);
     let mut include = Vec::new();
-    include.extend(request.logprobs.map(|_| INCLUDE_LOGPROBS));
+    include.extend(logprobs.map(|_| INCLUDE_LOGPROBS));
     include.extend(reasons.then_some(INCLUDE_REASONING));
     let wire = WireRequest {
         model: &request.model,
@@ -205,11 +209,11 @@ pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, R
         tool_choice: request.tool_choice.as_ref().filter(|_| with_tools).map(tool::encode_choice),
         parallel_tool_calls: request.parallel_tool_calls.filter(|_| with_tools),
         max_output_tokens: request.max_tokens.map(|tokens| tokens.max(MIN_OUTPUT_TOKENS)),
-        temperature: request.temperature,
-        top_p: request.top_p,
-        top_logprobs: request.logprobs.filter(|top| *top > 0),
+        temperature: request.temperature.filter(|_| fit.samples),
+        top_p: request.top_p.filter(|_| fit.samples),
+        top_logprobs: logprobs.filter(|top| *top > 0),
         include,
-        reasoning: request.reasoning.as_ref().map(encode_reasoning),
+        reasoning,
         text: request.response_format.as_ref().map(encode_text),
         user: request.user.as_deref(),
         store: false,
@@ -244,13 +248,24 @@ fn encode_system(parts: &[Part], dropped: &mut Dropped) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n\n"))
 }
 
-fn encode_reasoning(asked: &Reasoning) -> WireReasoning {
-    let effort = asked.effort.or_else(|| asked.budget.map(Effort::of_budget));
-    WireReasoning {
-        effort: effort.map(|effort| effort.as_str().to_owned()),
-        summary: (asked.shown == Some(true)).then(|| "auto".to_owned()),
-        ..WireReasoning::default()
+fn encode_reasoning(
+    request: &ChatRequest,
+    fit: Fit,
+    dropped: &mut Dropped,
+) -> Option<WireReasoning> {
+    let asked = request.reasoning?;
+    let shown = asked.shown == Some(true);
+    if !fit.reasons {
+        if shown {
+            dropped.add("reasoning.summary");
+        }
+        return None;
     }
+    Some(WireReasoning {
+        effort: fit.effort.map(str::to_owned),
+        summary: shown.then(|| "auto".to_owned()),
+        ..WireReasoning::default()
+    })
 }
 
 fn encode_text(format: &ResponseFormat) -> WireText {

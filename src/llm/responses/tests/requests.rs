@@ -210,8 +210,7 @@ fn an_upstream_gets_items_nothing_to_store_and_strict_said() {
     let (body, dropped) = encode(&request);
     let expected = json!({
         "model": "gpt-5", "instructions": "a\n\nb", "store": false, "max_output_tokens": 16,
-        "include": ["message.output_text.logprobs", "reasoning.encrypted_content"],
-        "top_logprobs": 2, "reasoning": {"effort": "medium", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"], "reasoning": {"effort": "medium", "summary": "auto"},
         "tool_choice": {"type": "function", "name": "f"},
         "tools": [{"type": "function", "name": "f", "strict": false,
             "parameters": {"type": "object", "properties": {}}}],
@@ -230,6 +229,7 @@ fn an_upstream_gets_items_nothing_to_store_and_strict_said() {
     assert_eq!(format!("{body:#}"), format!("{expected:#}"));
     let named = [
         "frequency_penalty",
+        "logprobs",
         "max_tokens",
         "n",
         "presence_penalty",
