@@ -45,6 +45,7 @@ pub mod rewrite;
 mod scan;
 pub mod sse;
 pub mod stream;
+mod structured;
 pub mod tokens;
 pub mod translate;
 pub mod usage;

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::block::{decode_content, encode_part};
 use super::parameters::{self, decode_effort, decode_thinking};
+use super::version::Version;
 use super::wire::{
     WireBlock, WireChoice, WireFormat, WireMessage, WireMetadata, WireOutput, WireRequest, WireTool,
 };
@@ -15,6 +16,7 @@ use crate::llm::codec::{Dropped, is_neutral, member};
 use crate::llm::error::RequestError;
 use crate::llm::members::{Member, Members};
 use crate::llm::one_or_many::OneOrMany;
+use crate::llm::structured;
 
 /// How `json_object` is asked for where no parameter does.
 const JSON_INSTRUCTION: &str = "Answer with one JSON object and nothing else.";
@@ -135,6 +137,9 @@ fn decode_output(wire: WireOutput, request: &mut ChatRequest, dropped: &mut Drop
 
 /// Canonical to wire.
 pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, RequestError> {
+    let takes_schemas = Version::of(&request.model).is_none_or(Version::takes_schemas);
+    let answered_by_tool = (!takes_schemas).then(|| without_schemas(request, dropped)).flatten();
+    let request = answered_by_tool.as_ref().unwrap_or(request);
     let mut system: Vec<&Part> = request.system.iter().collect();
     let mut messages: Vec<(Role, Vec<WireBlock>)> = Vec::with_capacity(request.messages.len());
     for message in &request.messages {
@@ -169,6 +174,37 @@ pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, R
         stream: request.stream.then_some(true),
     };
     serde_json::to_vec(&wire).map_err(|error| RequestError::syntax(&error))
+}
+
+/// The request for a model that takes no schemas: a forced tool stands in for that of the answer.
+/// `None`: it has none.
+fn without_schemas(request: &ChatRequest, dropped: &mut Dropped) -> Option<ChatRequest> {
+    let strict = request.tools.iter().any(|tool| tool.strict == Some(true));
+    if strict {
+        dropped.add("tools.strict");
+    }
+    let schema = structured::schema(request);
+    if !strict && schema.is_none() {
+        return None;
+    }
+    let mut changed = request.clone();
+    changed.tools.iter_mut().for_each(|tool| tool.strict = None);
+    if let Some(schema) = schema {
+        let choice = structured::choice(request);
+        // One answer is wanted, not several at once.
+        let only = choice == ToolChoice::Named(structured::ANSWER_TOOL.to_owned());
+        changed.parallel_tool_calls = if only { Some(false) } else { request.parallel_tool_calls };
+        changed.tool_choice = Some(choice);
+        changed.response_format = None;
+        changed.tools.push(Tool {
+            name: structured::ANSWER_TOOL.to_owned(),
+            description: Some(structured::DESCRIPTION.to_owned()),
+            parameters: Some(schema.clone()),
+            strict: None,
+            cache: None,
+        });
+    }
+    Some(changed)
 }
 
 /// Neighbours of one role are one turn, since rules about tool results hold for the turn.

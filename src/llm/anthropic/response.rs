@@ -9,6 +9,7 @@ use crate::llm::chat::{
     ChatResponse, Choice, Content, FinishReason, Json, Part, Signature, Signer,
 };
 use crate::llm::codec::{Dropped, safe_id};
+use crate::llm::structured;
 use crate::llm::translate::ResponseContext;
 
 /// Wire to canonical. Blocks of Anthropic's own tools are left out: no other dialect has them.
@@ -20,9 +21,13 @@ pub fn decode(body: &[u8]) -> Result<ChatResponse, String> {
         let part = decode_block(block, &mut Dropped::default());
         parts.extend(part.map_err(|error| error.to_string())?);
     }
+    let mut parts = attach_signatures(parts);
+    let answered = structured::unwrap(&mut parts);
+    let calls = parts.iter().any(|part| matches!(part.content, Content::ToolCall { .. }));
+    let reason = answer.stop_reason.as_deref().map(finish_reason);
     let choice = Choice {
-        parts: attach_signatures(parts),
-        finish_reason: answer.stop_reason.as_deref().map(finish_reason),
+        parts,
+        finish_reason: reason.map(|reason| structured::finish(reason, answered, calls)),
         stop_sequence: answer.stop_sequence,
         logprobs: None,
     };

@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::beside::{decode_citation, decode_citations};
 use super::wire::{WireAnswer, WireBlock, WireUsage, finish_reason};
-use crate::llm::chat::{ChatEvent, Signature, Signer};
+use crate::llm::chat::{ChatEvent, Json, Signature, Signer};
 use crate::llm::codec::EventDecoder;
 use crate::llm::error::{ApiError, ErrorKind};
 use crate::llm::sse::Frame;
 use crate::llm::stream::StreamFault;
+use crate::llm::structured::{self, ANSWER_TOOL};
 
 pub use encoder::Encoder;
 
@@ -22,6 +23,8 @@ pub struct Decoder {
     started: bool,
     usage: WireUsage,
     calls: usize,
+    /// The tool that stands in for a structured answer was called.
+    answered: bool,
     open: Vec<(u64, Block)>,
 }
 
@@ -31,6 +34,10 @@ enum Block {
     Call {
         index: usize,
         has_arguments: bool,
+    },
+    /// The call that stands in for a structured answer: its input is text.
+    Answer {
+        has_text: bool,
     },
     /// Only Anthropic knows it.
     Foreign,
@@ -86,6 +93,12 @@ impl EventDecoder for Decoder {
     }
 }
 
+/// The input of a call where it comes at once; it mostly comes in pieces.
+fn given_input(input: &Json) -> Option<String> {
+    let text = input.text();
+    (!matches!(text, "{}" | "null" | "\"\"")).then(|| text.to_owned())
+}
+
 /// The crossing reads the error itself from the frame.
 fn error_frame() -> StreamFault {
     StreamFault::Upstream(ApiError::new(
@@ -128,6 +141,13 @@ impl Decoder {
                 events.extend(given(block.data).map(ChatEvent::RedactedThinking));
                 Block::Plain
             }
+            "tool_use" if block.name.as_deref() == Some(ANSWER_TOOL) => {
+                self.answered = true;
+                let input = block.input.as_ref().and_then(given_input);
+                let has_text = input.is_some();
+                events.extend(input.map(ChatEvent::Text));
+                Block::Answer { has_text }
+            }
             "tool_use" => {
                 let index = self.calls;
                 self.calls += 1;
@@ -136,8 +156,7 @@ impl Decoder {
                     id: block.id.unwrap_or_default(),
                     name: block.name.unwrap_or_default(),
                 });
-                let input = block.input.map(|input| input.text().to_owned());
-                let input = input.filter(|text| !matches!(text.as_str(), "{}" | "null" | "\"\""));
+                let input = block.input.as_ref().and_then(given_input);
                 let has_arguments = input.is_some();
                 events.extend(input.map(|json| ChatEvent::Arguments { index, json }));
                 Block::Call { index, has_arguments }
@@ -157,6 +176,12 @@ impl Decoder {
                 if let Some(json) = given(delta.partial_json) {
                     *has_arguments = true;
                     events.push(ChatEvent::Arguments { index: *index, json });
+                }
+            }
+            Some(Block::Answer { has_text }) => {
+                if let Some(json) = given(delta.partial_json) {
+                    *has_text = true;
+                    events.push(ChatEvent::Text(json));
                 }
             }
             Some(Block::Plain) | None => {
@@ -179,7 +204,8 @@ impl Decoder {
             Block::Call { index, has_arguments: false } => {
                 events.push(ChatEvent::Arguments { index, json: "{}".to_owned() });
             }
-            Block::Call { .. } | Block::Plain => {}
+            Block::Answer { has_text: false } => events.push(ChatEvent::Text("{}".to_owned())),
+            Block::Call { .. } | Block::Answer { .. } | Block::Plain => {}
         }
         events.push(ChatEvent::BlockEnd);
     }
@@ -188,7 +214,7 @@ impl Decoder {
         self.report(event.usage.as_ref(), events);
         let Some(delta) = event.delta else { return };
         if let Some(word) = delta.stop_reason {
-            let reason = finish_reason(&word);
+            let reason = structured::finish(finish_reason(&word), self.answered, self.calls > 0);
             events.push(ChatEvent::Finish { reason, stop_sequence: delta.stop_sequence });
         }
     }

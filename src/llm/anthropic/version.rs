@@ -31,6 +31,12 @@ impl Version {
         self >= Self(4, 7)
     }
 
+    /// Whether it takes a schema for its answer, and for tools that must be followed exactly
+    /// ("Structured outputs"; of 4.1 there is Opus alone).
+    pub fn takes_schemas(self) -> bool {
+        self >= Self(4, 1)
+    }
+
     /// Whether it refuses `temperature`, `top_p` and `top_k` other than by default.
     pub fn refuses_sampling(self) -> bool {
         self >= Self(4, 7)

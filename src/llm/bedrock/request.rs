@@ -15,6 +15,7 @@ use crate::llm::chat::{ChatRequest, Json, Message, Part, ResponseFormat, Role, T
 use crate::llm::codec::Dropped;
 use crate::llm::error::RequestError;
 use crate::llm::members::Members;
+use crate::llm::structured;
 
 /// How `json_object` is asked for where no parameter does.
 const JSON_INSTRUCTION: &str = "Answer with one JSON object and nothing else.";
@@ -308,7 +309,7 @@ fn decode_tools(config: Option<WireToolConfig>, native: Option<&Value>, request:
 
 /// The stand-in for a schema is a schema again.
 fn decode_answer_tool(request: &mut ChatRequest) {
-    let is_answer = |tool: &Tool| tool.name == tool::ANSWER_TOOL;
+    let is_answer = |tool: &Tool| tool.name == structured::ANSWER_TOOL;
     let Some(at) = request.tools.iter().position(is_answer) else { return };
     let tool = request.tools.remove(at);
     let schema = tool.parameters.unwrap_or_else(Json::empty_object);

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::block::{decode_blocks, encode_id, encode_redacted};
-use super::tool::ANSWER_TOOL;
 use super::wire::{WireAnswer, WireUsage, finish_reason, finish_word, stop_sequence};
 use crate::llm::chat::{
     ChatResponse, Choice, Citation, Content, FinishReason, Part, Signer, Source,
 };
+use crate::llm::structured;
 use crate::llm::translate::ResponseContext;
 
 /// Wire to canonical. Calls of Bedrock's own tools are left out: no other dialect has them.
@@ -16,15 +16,12 @@ pub fn decode(body: &[u8]) -> Result<ChatResponse, String> {
     let message = answer.output.and_then(|output| output.message).ok_or("it has no message")?;
     let mut parts: Vec<Part> = decode_blocks(message.content).into_iter().flatten().collect();
     parts.retain(|part| !matches!(part.content, Content::ToolResult { .. }));
-    let answered = unwrap_answer(&mut parts);
+    let answered = structured::unwrap(&mut parts);
     let calls = parts.iter().any(|part| matches!(part.content, Content::ToolCall { .. }));
     let reason = answer.stop_reason.as_deref().map(finish_reason);
     let choice = Choice {
         parts,
-        finish_reason: match reason {
-            Some(FinishReason::ToolCalls) if answered && !calls => Some(FinishReason::Stop),
-            reason => reason,
-        },
+        finish_reason: reason.map(|reason| structured::finish(reason, answered, calls)),
         stop_sequence: stop_sequence(answer.additional_model_response_fields.as_ref()),
         logprobs: None,
     };
@@ -34,20 +31,6 @@ pub fn decode(body: &[u8]) -> Result<ChatResponse, String> {
         choices: vec![choice],
         usage: answer.usage.and_then(|usage| usage.canonical()),
     })
-}
-
-/// The input of the tool that stands in for a schema is the answer's text.
-fn unwrap_answer(parts: &mut [Part]) -> bool {
-    let mut answered = false;
-    for part in parts {
-        if let Content::ToolCall { name, arguments, .. } = &mut part.content
-            && name == ANSWER_TOOL
-        {
-            part.content = Content::Text(std::mem::take(arguments));
-            answered = true;
-        }
-    }
-    answered
 }
 
 /// Canonical to wire.

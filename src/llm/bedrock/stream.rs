@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::block::{decode_citation, redacted_text};
 use super::error::Errors;
-use super::tool::ANSWER_TOOL;
 use super::wire::{WireCitation, WireToolUse, WireUsage, finish_reason, stop_sequence};
-use crate::llm::chat::{ChatEvent, FinishReason, Signature, Signer};
+use crate::llm::chat::{ChatEvent, Signature, Signer};
 use crate::llm::codec::EventDecoder;
 use crate::llm::error::ErrorCodec as _;
 use crate::llm::eventstream::ERROR_EVENT;
 use crate::llm::sse::Frame;
 use crate::llm::stream::StreamFault;
+use crate::llm::structured::{self, ANSWER_TOOL};
 
 /// Reads events. Unknown ones and blocks of Bedrock's own tools are skipped. Usage comes after the end
 /// of the message (or, with some models, before it): the stream is complete when both were seen.
@@ -219,8 +219,7 @@ impl Decoder {
             self.block_stop(at, events);
         }
         let reason = finish_reason(event.stop_reason.as_deref().unwrap_or("end_turn"));
-        let only_answer = reason == FinishReason::ToolCalls && self.answered && self.calls == 0;
-        let reason = if only_answer { FinishReason::Stop } else { reason };
+        let reason = structured::finish(reason, self.answered, self.calls > 0);
         let stop_sequence = stop_sequence(event.additional_model_response_fields.as_ref());
         events.push(ChatEvent::Finish { reason, stop_sequence });
         self.stopped = true;

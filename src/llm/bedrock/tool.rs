@@ -8,11 +8,9 @@ use super::wire::{
     Empty, WireChoice, WireNamed, WireSchema, WireTool, WireToolConfig, WireToolSpec,
 };
 use crate::llm::anthropic::request::{closed, object_schema};
-use crate::llm::chat::{ChatRequest, Content, Json, ResponseFormat, Tool, ToolChoice};
+use crate::llm::chat::{ChatRequest, Content, Json, Tool, ToolChoice};
 use crate::llm::error::RequestError;
-
-/// The tool whose input is the answer. Its calls are text to the caller.
-pub const ANSWER_TOOL: &str = "sluice_structured_answer";
+use crate::llm::structured;
 
 /// The tools of a request.
 #[derive(Debug, Default)]
@@ -23,18 +21,13 @@ pub struct Tools {
     pub native_choice: Option<Value>,
     /// A tool must be called.
     pub forced: bool,
-    /// The model has to be told in words to call [`ANSWER_TOOL`].
+    /// The model has to be told in words to call [`ANSWER_TOOL`](structured::ANSWER_TOOL).
     pub ask_for_answer: bool,
 }
 
 /// The tools of a request.
 pub fn encode(request: &ChatRequest, writer: &mut Writer<'_>) -> Result<Tools, RequestError> {
-    let answer = match &request.response_format {
-        Some(ResponseFormat::JsonSchema { schema, .. }) if !writer.model.takes_output_format() => {
-            Some(schema)
-        }
-        _ => None,
-    };
+    let answer = structured::schema(request).filter(|_| !writer.model.takes_output_format());
     let called = called_names(request);
     let none = request.tool_choice == Some(ToolChoice::None);
     if (request.tools.is_empty() || (none && called.is_empty())) && answer.is_none() {
@@ -50,7 +43,7 @@ pub fn encode(request: &ChatRequest, writer: &mut Writer<'_>) -> Result<Tools, R
         Some(schema) => {
             tools.push(answer_tool(schema));
             built.ask_for_answer = !writer.model.takes_forced_tool();
-            Some(answer_choice(request, none))
+            Some(structured::choice(request))
         }
     };
     let choice = choose(choice, request, &mut built, writer);
@@ -118,17 +111,8 @@ fn encode_tool(
 }
 
 fn answer_tool(schema: &Json) -> WireTool {
-    let description = "Give the final answer with this tool.".to_owned();
-    spec(ANSWER_TOOL.to_owned(), Some(description), object_schema(Some(schema)), None)
-}
-
-/// The answer's tool must be called unless the caller wants another.
-fn answer_choice(request: &ChatRequest, none: bool) -> ToolChoice {
-    match &request.tool_choice {
-        Some(named @ ToolChoice::Named(_)) => named.clone(),
-        _ if none || request.tools.is_empty() => ToolChoice::Named(ANSWER_TOOL.to_owned()),
-        _ => ToolChoice::Required,
-    }
+    let (name, description) = (structured::ANSWER_TOOL, structured::DESCRIPTION);
+    spec(name.to_owned(), Some(description.to_owned()), object_schema(Some(schema)), None)
 }
 
 fn choose(

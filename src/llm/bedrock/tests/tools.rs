@@ -1,6 +1,7 @@
 //! Tools, and the tool that stands in for a schema.
 
 use super::*;
+use crate::llm::structured;
 
 #[test]
 fn choices_of_tools_are_said_once() {
@@ -63,7 +64,10 @@ fn a_schema_is_asked_for_as_the_model_takes_it() {
     assert!(body.get("toolConfig").is_none());
 
     let (body, _) = sent(NOVA, &asking(json!({"response_format": format})));
-    assert_eq!(body["toolConfig"]["toolChoice"], json!({"tool": {"name": tool::ANSWER_TOOL}}));
+    assert_eq!(
+        body["toolConfig"]["toolChoice"],
+        json!({"tool": {"name": structured::ANSWER_TOOL}})
+    );
     assert!(body.get("outputConfig").is_none());
     let both = asking(json!({"response_format": format, "tools": [tool("f")]}));
     let (body, _) = sent(NOVA, &both);
@@ -71,7 +75,7 @@ fn a_schema_is_asked_for_as_the_model_takes_it() {
     assert_eq!(body["toolConfig"]["tools"].as_array().unwrap().len(), 2);
     let (body, dropped) = sent(LLAMA, &both);
     assert!(body["toolConfig"].get("toolChoice").is_none());
-    assert!(body["system"][0]["text"].as_str().unwrap().contains(tool::ANSWER_TOOL));
+    assert!(body["system"][0]["text"].as_str().unwrap().contains(structured::ANSWER_TOOL));
     assert_eq!(dropped, Vec::<String>::new());
 }
 
@@ -79,7 +83,7 @@ fn a_schema_is_asked_for_as_the_model_takes_it() {
 fn the_tool_that_stands_in_for_a_schema_is_text_to_the_caller() {
     let body = json!({
         "output": {"message": {"role": "assistant", "content": [
-            {"toolUse": {"toolUseId": "t", "name": tool::ANSWER_TOOL, "input": {"a": "b"}}}]}},
+            {"toolUse": {"toolUseId": "t", "name": structured::ANSWER_TOOL, "input": {"a": "b"}}}]}},
         "stopReason": "tool_use",
         "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3},
     });
@@ -91,7 +95,7 @@ fn the_tool_that_stands_in_for_a_schema_is_text_to_the_caller() {
     let events = read(&[
         (
             "contentBlockStart",
-            json!({"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": tool::ANSWER_TOOL}}}),
+            json!({"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": structured::ANSWER_TOOL}}}),
         ),
         (
             "contentBlockDelta",
