@@ -30,7 +30,6 @@ pub enum Outcome {
 /// One cell of the matrix.
 pub struct Cell {
     pub ingress: &'static Ingress,
-    pub upstream: &'static Upstream,
     pub feature: &'static Feature,
     pub outcome: Outcome,
 }
@@ -43,7 +42,7 @@ pub fn all() -> (Vec<Cell>, Vec<String>) {
             let name = format!("{} to {}", upstream.probes.title, ingress.requests.title);
             for feature in &FEATURES.answered {
                 match outcome(ingress, upstream, feature) {
-                    Ok(outcome) => cells.push(Cell { ingress, upstream, feature, outcome }),
+                    Ok(outcome) => cells.push(Cell { ingress, feature, outcome }),
                     Err(fault) => faults.push(format!("{} from {name}: {fault}", feature.id)),
                 }
             }

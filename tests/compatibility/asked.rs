@@ -6,7 +6,7 @@ use sluice::llm::{
     ApiError, Called, Endpoint, RequestError, Rewrite, Translator, UpstreamRequest, peek,
 };
 
-use crate::data::{FEATURES, Feature, INGRESSES, Ingress, UPSTREAMS, Upstream};
+use crate::data::{FEATURES, Feature, INGRESSES, Ingress, Probes, UPSTREAMS, Upstream, VARIANTS};
 use crate::matching::matches;
 
 /// What became of a feature.
@@ -46,15 +46,25 @@ impl Cell {
 }
 
 fn name(ingress: &Ingress, upstream: &Upstream, feature: &Feature) -> String {
-    format!("{} from {} to {}", feature.id, ingress.requests.title, upstream.probes.title)
+    let Probes { title, model, .. } = &upstream.probes;
+    format!("{} from {} to {title} ({model})", feature.id, ingress.requests.title)
 }
 
-/// Every cell, and what is wrong with some.
+/// Every cell of the dialects, and what is wrong with some.
 pub fn all() -> (Vec<Cell>, Vec<String>) {
+    of(&UPSTREAMS)
+}
+
+/// Every cell of other models.
+pub fn variants() -> (Vec<Cell>, Vec<String>) {
+    of(&VARIANTS)
+}
+
+fn of(upstreams: &'static [Upstream]) -> (Vec<Cell>, Vec<String>) {
     let (mut cells, mut faults) = (Vec::new(), Vec::new());
     for ingress in INGRESSES.iter() {
         for feature in &FEATURES.asked {
-            for upstream in UPSTREAMS.iter() {
+            for upstream in upstreams {
                 match cell(ingress, upstream, feature) {
                     Ok(cell) => cells.push(cell),
                     Err(fault) => {
@@ -78,6 +88,11 @@ fn cell(
         Err(reason) => return Ok(cell(Outcome::Unsayable(reason.to_owned()), Value::Null, None)),
     };
     let translator = Translator::new(ingress.endpoint, upstream.dialect.alone()).unwrap();
+    let stands_for_its_dialect = UPSTREAMS.iter().any(|known| std::ptr::eq(known, upstream));
+    if translator.is_passthrough() && !stands_for_its_dialect {
+        // What another model makes of a native request is the caller's own affair.
+        return Ok(cell(Outcome::Same, asked, None));
+    }
     match send(translator, &asked, &upstream.probes.model) {
         Ok(request) => {
             let sent: Value = serde_json::from_slice(&request.body).unwrap();

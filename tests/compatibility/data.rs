@@ -164,6 +164,29 @@ pub static UPSTREAMS: LazyLock<Vec<Upstream>> = LazyLock::new(|| {
     Dialect::ALL.iter().map(of).collect()
 });
 
+/// Models that take something else than the one that stands for their dialect.
+pub static VARIANTS: LazyLock<Vec<Upstream>> = LazyLock::new(|| {
+    #[derive(Deserialize)]
+    struct Variant {
+        like: String,
+        model: String,
+        probes: Map<String, Value>,
+    }
+    let of = |Variant { like, model, probes: changed }: Variant| {
+        let name = Dialect::ALL.iter().map(|dialect| (*dialect, name_of(*dialect)));
+        let (dialect, name) = name.into_iter().find(|(_, name)| *name == like).unwrap();
+        let mut probes: Probes = read(&format!("upstreams/{name}.json"));
+        assert!(changed.keys().all(|feature| probes.probes.contains_key(feature)), "{model}");
+        probes.probes.extend(changed);
+        if let Some(named) = probes.probes["text"].get_mut("model") {
+            *named = model.as_str().into();
+        }
+        let answers = read(&format!("answers/{name}.json"));
+        Upstream { dialect, name, probes: Probes { model, ..probes }, answers }
+    };
+    read::<Vec<Variant>>("variants.json").into_iter().map(of).collect()
+});
+
 fn name_of(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::OpenAi => "openai",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use crate::data::{FEATURES, Feature, INGRESSES, Ingress, UPSTREAMS};
+use crate::data::{FEATURES, Feature, INGRESSES, Ingress, Probes, UPSTREAMS, VARIANTS};
 use crate::{answered, asked};
 
 const HEAD: &str = "# Compatibility
@@ -29,7 +29,11 @@ stream becomes an error event of the caller's dialect.
 type Mark = (&'static str, Option<String>);
 
 /// The document.
-pub fn write(asked: &[asked::Cell], answered: &[answered::Cell]) -> String {
+pub fn write(
+    asked: &[asked::Cell],
+    answered: &[answered::Cell],
+    variants: &[asked::Cell],
+) -> String {
     let mut text = HEAD.to_owned();
     text.push_str("\nModels differ in what they take. The columns show these:\n\n");
     for upstream in UPSTREAMS.iter() {
@@ -56,7 +60,33 @@ pub fn write(asked: &[asked::Cell], answered: &[answered::Cell]) -> String {
             writeln!(text, "{}. {note}", number + 1).unwrap();
         }
     }
+    write_variants(asked, variants, &mut text);
     text
+}
+
+/// In what other models differ from the column of their dialect.
+fn write_variants(asked: &[asked::Cell], variants: &[asked::Cell], text: &mut String) {
+    text.push_str("\n## Other models\n\nThese take requests as their column says, but for:\n\n");
+    text.push_str("| model | |\n|---|---|\n");
+    for variant in VARIANTS.iter() {
+        let mut differences: Vec<String> = Vec::new();
+        for cell in variants.iter().filter(|cell| std::ptr::eq(cell.upstream, variant)) {
+            let like = asked.iter().find(|like| {
+                like.upstream.dialect == variant.dialect
+                    && is(like.ingress, like.feature, cell.ingress, cell.feature)
+            });
+            let (mark, note) = mark_asked(cell);
+            if like.is_some_and(|like| mark_asked(like).0 != mark) {
+                let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
+                let said = format!("{} {mark}", cell.feature.title);
+                if !differences.iter().any(|known| known.starts_with(&said)) {
+                    differences.push(format!("{said}{note}"));
+                }
+            }
+        }
+        let Probes { title, model, .. } = &variant.probes;
+        writeln!(text, "| {title}: `{model}` | {} |", differences.join("; ")).unwrap();
+    }
 }
 
 fn is(found: &Ingress, its: &Feature, ingress: &Ingress, feature: &Feature) -> bool {

@@ -41,6 +41,14 @@ fn nothing_asked_is_lost_silently() {
 }
 
 #[test]
+fn other_models_lose_nothing_silently_either() {
+    let (cells, faults) = asked::variants();
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    let faults = accepted::faults(&cells);
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
 fn nothing_answered_is_lost_silently() {
     let (cells, faults) = answered::all();
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
@@ -71,5 +79,6 @@ async fn a_strict_route_refuses_every_loss_by_name() {
 fn the_document_says_what_was_found() {
     let (asked, _) = asked::all();
     let (answered, _) = answered::all();
-    document::check(&document::write(&asked, &answered));
+    let (variants, _) = asked::variants();
+    document::check(&document::write(&asked, &answered, &variants));
 }
