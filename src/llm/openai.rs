@@ -39,7 +39,8 @@ pub(super) const COMPLETION_NAMES: Names = Names {
     batch: Some("prompt"),
 };
 
-pub use parameters::{Fit, is_reasoning_model};
+pub use parameters::{Fit, is_reasoning_model, takes_breakpoints};
+pub use part::{decode_breakpoint, encode_breakpoint};
 
 /// The codec of chat completions.
 pub struct OpenAi;

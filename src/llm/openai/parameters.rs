@@ -15,6 +15,11 @@ pub fn is_reasoning_model(model: &str) -> bool {
     Model::of(model).reasons()
 }
 
+/// Whether a model of this name takes cache marks (API reference, `prompt_cache_options`).
+pub fn takes_breakpoints(model: &str) -> bool {
+    matches!(Model::of(model), Model::Gpt(major, minor) if (major, minor) >= (5, 6))
+}
+
 /// What a model takes of a request's reasoning and sampling, in any of OpenAI's dialects. The rest is
 /// named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

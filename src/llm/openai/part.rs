@@ -12,6 +12,30 @@ use crate::llm::one_or_many::OneOrMany;
 /// The longest tool call id that OpenAI takes.
 const MAX_ID: usize = 40;
 
+/// Anthropic's form of a cache mark, which is the canonical one.
+const CACHE_MARK: &str = r#"{"type":"ephemeral"}"#;
+/// OpenAI's form of one.
+const BREAKPOINT: &str = r#"{"mode":"explicit"}"#;
+
+/// OpenAI's cache mark (API reference, `prompt_cache_breakpoint`), read.
+pub fn decode_breakpoint(wire: Option<&Json>) -> Option<Json> {
+    wire.filter(|wire| wire.text() != "null").and_then(|_| Json::parse(CACHE_MARK))
+}
+
+/// A part's mark in OpenAI's form for a model that takes it; else it is named. There is no hour's
+/// cache.
+pub fn encode_breakpoint(part: &Part, takes_marks: bool, dropped: &mut Dropped) -> Option<Json> {
+    let mark = part.cache.as_ref()?;
+    if !takes_marks {
+        dropped.add("cache_control");
+        return None;
+    }
+    if mark.text().contains("\"1h\"") {
+        dropped.add("cache_control.ttl");
+    }
+    Json::parse(BREAKPOINT)
+}
+
 fn part(content: Content, cache: Option<Json>) -> Part {
     Part { cache, ..Part::from(content) }
 }
@@ -31,7 +55,8 @@ pub fn decode_content(content: Option<OneOrMany<WirePart>>) -> Result<Vec<Part>,
 }
 
 fn decode_part(wire: WirePart) -> Result<Part, RequestError> {
-    let cache = wire.cache_control;
+    let cache =
+        wire.cache_control.or_else(|| decode_breakpoint(wire.prompt_cache_breakpoint.as_ref()));
     let content = match wire.kind.as_str() {
         "text" | "input_text" | "output_text" => Content::Text(wire.text.unwrap_or_default()),
         "refusal" => Content::Refusal(wire.refusal.unwrap_or_default()),
@@ -158,20 +183,21 @@ fn decode_thinking(block: ThinkingBlock) -> Option<Part> {
 /// A user's or a tool's parts as content: a text if there is only text, else a list.
 pub fn encode_content(
     parts: &[Part],
+    takes_marks: bool,
     dropped: &mut Dropped,
 ) -> Result<OneOrMany<WirePart>, RequestError> {
     let mut encoded = Vec::with_capacity(parts.len());
     for part in parts {
-        if part.cache.is_some() {
-            dropped.add("cache_control");
-        }
+        let prompt_cache_breakpoint = encode_breakpoint(part, takes_marks, dropped);
         if let Some(wire) = encode_part(&part.content)? {
-            encoded.push(wire);
+            encoded.push(WirePart { prompt_cache_breakpoint, ..wire });
         }
     }
     Ok(match encoded.as_mut_slice() {
         [] => OneOrMany::One(String::new()),
-        [only] if only.kind == "text" => OneOrMany::One(only.text.take().unwrap_or_default()),
+        [only] if only.kind == "text" && only.prompt_cache_breakpoint.is_none() => {
+            OneOrMany::One(only.text.take().unwrap_or_default())
+        }
         _ => OneOrMany::Many(encoded),
     })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::parameters::encode_parameters;
+use super::parameters::{encode_parameters, takes_breakpoints};
 use super::part::{
     Reader, decode_assistant, decode_content, encode_assistant, encode_content, encode_id,
 };
@@ -197,11 +197,14 @@ fn decode_format(wire: Option<WireFormat>) -> Result<Option<ResponseFormat>, Req
 pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, RequestError> {
     let mut messages = Vec::with_capacity(request.messages.len() + 1);
     let reader = Reader::of_model(&request.model);
-    encode_system(&request.system, &mut messages, dropped);
+    let takes_marks = takes_breakpoints(&request.model);
+    encode_system(&request.system, takes_marks, &mut messages, dropped)?;
     for message in &request.messages {
         match message.role {
-            Role::System => encode_system(&message.parts, &mut messages, dropped),
-            Role::User => encode_user(&message.parts, &mut messages, dropped)?,
+            Role::System => {
+                encode_system(&message.parts, takes_marks, &mut messages, dropped)?;
+            }
+            Role::User => encode_user(&message.parts, takes_marks, &mut messages, dropped)?,
             Role::Assistant => {
                 let assistant = encode_assistant(&message.parts, reader, dropped);
                 if assistant.content.is_some()
@@ -217,30 +220,44 @@ pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, R
     serde_json::to_vec(&wire).map_err(|error| RequestError::syntax(&error))
 }
 
-fn encode_system(parts: &[Part], messages: &mut Vec<WireMessage>, dropped: &mut Dropped) {
+fn encode_system(
+    parts: &[Part],
+    takes_marks: bool,
+    messages: &mut Vec<WireMessage>,
+    dropped: &mut Dropped,
+) -> Result<(), RequestError> {
+    let is_text = |part: &&Part| matches!(&part.content, Content::Text(text) if !text.is_empty());
+    let texts: Vec<Part> = parts.iter().filter(is_text).cloned().collect();
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let content = match takes_marks && texts.iter().any(|part| part.cache.is_some()) {
+        true => encode_content(&texts, takes_marks, dropped)?,
+        false => OneOrMany::One(joined(&texts, dropped)),
+    };
+    messages.push(WireMessage {
+        role: Some("system".to_owned()),
+        content: Some(content),
+        ..WireMessage::default()
+    });
+    Ok(())
+}
+
+/// Texts as one, which holds no marks.
+fn joined(parts: &[Part], dropped: &mut Dropped) -> String {
     if parts.iter().any(|part| part.cache.is_some()) {
         dropped.add("cache_control");
     }
-    let texts: Vec<&str> = parts
-        .iter()
-        .filter_map(|part| match &part.content {
-            Content::Text(text) if !text.is_empty() => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    if !texts.is_empty() {
-        messages.push(WireMessage {
-            role: Some("system".to_owned()),
-            content: Some(OneOrMany::One(texts.join("\n\n"))),
-            ..WireMessage::default()
-        });
-    }
+    let text = |part: &Part| match &part.content {
+        Content::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    parts.iter().filter_map(text).collect::<Vec<String>>().join("\n\n")
 }
 
-/// Results become messages of role tool, which must directly follow the calls; what else the user
-/// says comes after them, and so do images that a tool gave.
 fn encode_user(
     parts: &[Part],
+    takes_marks: bool,
     messages: &mut Vec<WireMessage>,
     dropped: &mut Dropped,
 ) -> Result<(), RequestError> {
@@ -262,7 +279,7 @@ fn encode_user(
         messages.push(WireMessage {
             role: Some("tool".to_owned()),
             tool_call_id: Some(encode_id(call_id)),
-            content: Some(encode_content(&texts, dropped)?),
+            content: Some(encode_content(&texts, takes_marks, dropped)?),
             ..WireMessage::default()
         });
     }
@@ -270,7 +287,7 @@ fn encode_user(
     if !shown.is_empty() {
         messages.push(WireMessage {
             role: Some("user".to_owned()),
-            content: Some(encode_content(&shown, dropped)?),
+            content: Some(encode_content(&shown, takes_marks, dropped)?),
             ..WireMessage::default()
         });
     }

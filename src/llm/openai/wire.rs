@@ -254,6 +254,9 @@ pub struct WirePart {
     /// Extension: Anthropic's cache mark.
     #[serde(skip_serializing)]
     pub cache_control: Option<Json>,
+    /// OpenAI's cache mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_cache_breakpoint: Option<Json>,
 }
 
 /// An image's place.

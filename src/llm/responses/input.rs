@@ -167,12 +167,12 @@ fn continued(
 }
 
 /// Messages to items.
-pub fn encode(messages: &[Message], dropped: &mut Dropped) -> Vec<WireItem> {
+pub fn encode(messages: &[Message], takes_marks: bool, dropped: &mut Dropped) -> Vec<WireItem> {
     let mut items = Vec::with_capacity(messages.len());
     for message in messages {
         match message.role {
-            Role::System => items.extend(said("developer", &message.parts, dropped)),
-            Role::User => encode_user(&message.parts, &mut items, dropped),
+            Role::System => items.extend(said("developer", &message.parts, takes_marks, dropped)),
+            Role::User => encode_user(&message.parts, takes_marks, &mut items, dropped),
             Role::Assistant => encode_assistant(&message.parts, &mut items, dropped),
         }
     }
@@ -188,11 +188,22 @@ fn message(role: &str, content: OneOrMany<WirePart>) -> WireItem {
     WireItem { role: Some(role.to_owned()), content: Some(content), ..of("message") }
 }
 
-fn said(role: &str, parts: &[Part], dropped: &mut Dropped) -> Option<WireItem> {
-    (!parts.is_empty()).then(|| message(role, encode_content(parts, dropped)))
+/// What somebody other than the model says; `None`: nothing.
+pub fn said(
+    role: &str,
+    parts: &[Part],
+    takes_marks: bool,
+    dropped: &mut Dropped,
+) -> Option<WireItem> {
+    (!parts.is_empty()).then(|| message(role, encode_content(parts, takes_marks, dropped)))
 }
 
-fn encode_user(parts: &[Part], items: &mut Vec<WireItem>, dropped: &mut Dropped) {
+fn encode_user(
+    parts: &[Part],
+    takes_marks: bool,
+    items: &mut Vec<WireItem>,
+    dropped: &mut Dropped,
+) {
     let mut words: Vec<Part> = Vec::new();
     for part in parts {
         let Content::ToolResult { call_id, parts, is_error } = &part.content else {
@@ -207,11 +218,11 @@ fn encode_user(parts: &[Part], items: &mut Vec<WireItem>, dropped: &mut Dropped)
         }
         items.push(WireItem {
             call_id: Some(safe_id(call_id, MAX_ID)),
-            output: Some(encode_content(parts, dropped)),
+            output: Some(encode_content(parts, takes_marks, dropped)),
             ..of("function_call_output")
         });
     }
-    items.extend(said("user", &words, dropped));
+    items.extend(said("user", &words, takes_marks, dropped));
 }
 
 fn encode_assistant(parts: &[Part], items: &mut Vec<WireItem>, dropped: &mut Dropped) {

@@ -1,13 +1,11 @@
 //! Content parts of items: between wire and canonical form, both ways.
 
 use super::wire::{WireAnnotation, WirePart};
-use crate::llm::chat::{Citation, Content, Json, Part, Source};
+use crate::llm::chat::{Citation, Content, Part, Source};
 use crate::llm::codec::Dropped;
 use crate::llm::error::RequestError;
 use crate::llm::one_or_many::OneOrMany;
-
-/// Anthropic's form of a cache mark, which is the canonical one.
-const CACHE_MARK: &str = r#"{"type":"ephemeral"}"#;
+use crate::llm::openai::{decode_breakpoint, encode_breakpoint};
 
 /// The parts of an item's content or output.
 pub fn decode_content(content: Option<OneOrMany<WirePart>>) -> Result<Vec<Part>, RequestError> {
@@ -24,7 +22,7 @@ pub fn decode_content(content: Option<OneOrMany<WirePart>>) -> Result<Vec<Part>,
 }
 
 fn decode_part(wire: WirePart) -> Result<Part, RequestError> {
-    let cache = wire.prompt_cache_breakpoint.and_then(|_| Json::parse(CACHE_MARK));
+    let cache = decode_breakpoint(wire.prompt_cache_breakpoint.as_ref());
     let content = match wire.kind.as_str() {
         "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text" => {
             Content::Text(wire.text.unwrap_or_default())
@@ -88,20 +86,26 @@ fn place_or_data(url: String) -> Result<Source, RequestError> {
 }
 
 /// What a user says or a tool gives: a text if there is one text only, else a list.
-pub fn encode_content(parts: &[Part], dropped: &mut Dropped) -> OneOrMany<WirePart> {
-    let mut encoded: Vec<WirePart> =
-        parts.iter().filter_map(|part| encode_part(part, dropped)).collect();
+pub fn encode_content(
+    parts: &[Part],
+    takes_marks: bool,
+    dropped: &mut Dropped,
+) -> OneOrMany<WirePart> {
+    let encode = |part: &Part| {
+        let prompt_cache_breakpoint = encode_breakpoint(part, takes_marks, dropped);
+        Some(WirePart { prompt_cache_breakpoint, ..encode_part(part)? })
+    };
+    let mut encoded: Vec<WirePart> = parts.iter().filter_map(encode).collect();
     match encoded.as_mut_slice() {
         [] => OneOrMany::One(String::new()),
-        [only] if only.kind == "input_text" => OneOrMany::One(only.text.take().unwrap_or_default()),
+        [only] if only.kind == "input_text" && only.prompt_cache_breakpoint.is_none() => {
+            OneOrMany::One(only.text.take().unwrap_or_default())
+        }
         _ => OneOrMany::Many(encoded),
     }
 }
 
-fn encode_part(part: &Part, dropped: &mut Dropped) -> Option<WirePart> {
-    if part.cache.is_some() {
-        dropped.add("cache_control");
-    }
+fn encode_part(part: &Part) -> Option<WirePart> {
     let of = |kind: &str| WirePart { kind: kind.to_owned(), ..WirePart::default() };
     Some(match &part.content {
         Content::Text(text)

@@ -8,7 +8,7 @@ use crate::llm::chat::{ChatRequest, Content, Effort, Part, Reasoning, ResponseFo
 use crate::llm::codec::{Dropped, is_empty, is_neutral, member};
 use crate::llm::error::RequestError;
 use crate::llm::members::{Member, Members};
-use crate::llm::openai::{Fit, is_reasoning_model};
+use crate::llm::openai::{Fit, is_reasoning_model, takes_breakpoints};
 
 /// The least bound on generated tokens that OpenAI takes.
 const MIN_OUTPUT_TOKENS: u64 = 16;
@@ -198,13 +198,24 @@ pub fn encode(request: &ChatRequest, dropped: &mut Dropped) -> Result<Vec<u8>, R
     // Models that do not reason refuse to encrypt what they do not think.
     let reasons = reasoning.is_some() || is_reasoning_model(&request.model);
     let logprobs = request.logprobs.filter(|_| fit.samples);
+    let takes_marks = takes_breakpoints(&request.model);
+    let mut input = input::encode(&request.messages, takes_marks, dropped);
+    // Instructions are a text, which holds no marks.
+    let marked = takes_marks && request.system.iter().any(|part| part.cache.is_some());
+    let instructions = match marked {
+        true => {
+            input.splice(0..0, input::said("developer", &request.system, takes_marks, dropped));
+            None
+        }
+        false => encode_system(&request.system, dropped),
+    };
     let mut include = Vec::new();
     include.extend(logprobs.map(|_| INCLUDE_LOGPROBS));
     include.extend(reasons.then_some(INCLUDE_REASONING));
     let wire = WireRequest {
         model: &request.model,
-        instructions: encode_system(&request.system, dropped),
-        input: input::encode(&request.messages, dropped),
+        instructions,
+        input,
         tools: request.tools.iter().map(tool::encode).collect(),
         tool_choice: request.tool_choice.as_ref().filter(|_| with_tools).map(tool::encode_choice),
         parallel_tool_calls: request.parallel_tool_calls.filter(|_| with_tools),

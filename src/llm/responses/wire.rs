@@ -148,8 +148,8 @@ pub struct WirePart {
     #[serde(skip_serializing)]
     pub logprobs: Option<Vec<WireLogprob>>,
     /// OpenAI's cache mark.
-    #[serde(skip_serializing)]
-    pub prompt_cache_breakpoint: Option<serde::de::IgnoredAny>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_cache_breakpoint: Option<Json>,
 }
 
 /// Where a text comes from: only the members of its type are there.
