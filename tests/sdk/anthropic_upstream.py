@@ -1,13 +1,15 @@
 """A provider of Anthropic's dialect that is as strict as the real one, on a free port that it prints.
 
 What it is asked decides the answer: "weather" with tools calls the first tool, a tool's result is
-repeated, everything else is greeted. The model claude-overloaded answers 529, claude-breaks reports
-an error inside its stream. Requests that the real API refuses are refused with a 400 that says why.
+repeated, everything else is greeted. The model claude-overloaded answers 529, ...-limited 429,
+claude-breaks reports an error inside its stream. Requests that the real API refuses are refused with a 400 that says why.
 """
 
 import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import leaving
 
 KEY = "sk-upstream"
 MEMBERS = {
@@ -132,6 +134,8 @@ def answer_to(body):
     if results:
         told = " and ".join(text_of(result["content"]) for result in results)
         return blocks + [{"type": "text", "text": f"The tool said {told}."}], "end_turn"
+    if talk := leaving.text(body["model"]):
+        return blocks + [{"type": "text", "text": talk}], "end_turn"
     choice = body.get("tool_choice", {"type": "auto"})["type"]
     if body.get("tools") and choice != "none" and "weather" in text_of(last).lower():
         blocks.append({"type": "text", "text": "Let me look."})
@@ -139,6 +143,11 @@ def answer_to(body):
             blocks.append({"type": "tool_use", "id": f"toolu_{number}",
                            "name": body["tools"][0]["name"], "input": {"city": city}})
         return blocks, "tool_use"
+    if choice in {"any", "tool"}:
+        must(not body.get("thinking"), "Thinking may not be enabled when tool_choice forces tool use.")
+        name = body["tool_choice"].get("name", body["tools"][0]["name"])
+        call = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {"city": "Paris"}}
+        return blocks + [call], "tool_use"
     form = body.get("output_config", {}).get("format")
     if form:
         must(form["schema"].get("additionalProperties") is False, "additionalProperties: false")
@@ -204,12 +213,15 @@ class Messages(BaseHTTPRequestHandler):
             check_body(body, self.headers["anthropic-version"])
             if body["model"] == "claude-overloaded":
                 raise Refused("Overloaded", 529, "overloaded_error")
+            if body["model"].endswith("-limited"):
+                raise Refused("Too many tokens", 429, "rate_limit_error")
         except Refused as refused:
             error = {"type": refused.kind, "message": str(refused)}
             return self.whole(refused.status, {"type": "error", "error": error})
         blocks, reason = answer_to(body)
         if body.get("stream"):
-            return self.stream(events(body, self.headers, blocks, reason))
+            answer = events(body, self.headers, blocks, reason)
+            return self.stream(answer, body["model"].endswith("-slow"))
         return self.whole(200, message(body, self.headers, blocks, reason, 12))
 
     def whole(self, status, answer):
@@ -218,18 +230,18 @@ class Messages(BaseHTTPRequestHandler):
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
         self.send_header("request-id", "req_upstream")
+        if status == 429:
+            self.send_header("retry-after", "34")
         self.end_headers()
         self.wfile.write(content)
 
-    def stream(self, answer):
+    def stream(self, answer, slow):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream; charset=utf-8")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        for event in answer:
-            content = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
-        self.wfile.write(b"0\r\n\r\n")
+        frames = (f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in answer)
+        leaving.write(self.wfile, frames, slow)
 
     def log_message(self, *_):
         pass

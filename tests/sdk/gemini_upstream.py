@@ -2,7 +2,7 @@
 
 What it is asked decides the answer: "weather" with functions calls the first one twice, a function's
 response is repeated, everything else is greeted. The model gemini-overloaded answers 503,
-gemini-breaks reports an error inside its stream, gemini-limited a wait. Requests that the real API
+gemini-breaks reports an error inside its stream, ...-limited a wait. Requests that the real API
 refuses are refused with a 400 that says why; gemini-3 insists on its thought signatures.
 """
 
@@ -10,6 +10,8 @@ import base64
 import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import leaving
 
 KEY = "sk-upstream"
 PATH = re.compile(r"/v1beta/models/([^/:]+):(\w+)(\?alt=sse)?")
@@ -142,7 +144,7 @@ def text_of(content):
     return " ".join(part.get("text", "") for part in content.get("parts", []))
 
 
-def answer_to(body):
+def answer_to(model, body):
     """The parts of the answer and the reason to stop."""
     last = body["contents"][-1]
     config = body.get("generationConfig", {})
@@ -152,17 +154,26 @@ def answer_to(body):
     answered = [part["functionResponse"]["response"] for part in last["parts"]
                 if "functionResponse" in part]
     if answered:
-        told = " and ".join(str(next(iter(one.values()), "")) for one in answered)
+        # Either Google's own word for it, or what a client has wrapped it in.
+        told = " and ".join(str(one.get("content", next(iter(one.values()), ""))) for one in answered)
         signed = any("thoughtSignature" in part and part["thoughtSignature"] != SKIP
                      for content in body["contents"] for part in content["parts"])
         return thoughts + [{"text": f"The tool said {told}. Signed: {signed}."}], "STOP"
-    mode = body.get("toolConfig", {}).get("functionCallingConfig", {}).get("mode", "AUTO")
+    if talk := leaving.text(model):
+        return [{"text": talk}], "STOP"
+    calling = body.get("toolConfig", {}).get("functionCallingConfig", {})
+    mode = calling.get("mode", "AUTO")
     if body.get("tools") and mode != "NONE" and "weather" in text_of(last).lower():
         name = body["tools"][0]["functionDeclarations"][0]["name"]
         calls = [{"functionCall": {"name": name, "args": {"city": city}}}
                  for city in ("Paris", "Rome")]
         calls[0]["thoughtSignature"] = SIGNATURE
         return thoughts + calls, "STOP"
+    if mode == "ANY":
+        names = calling.get("allowedFunctionNames") or [
+            body["tools"][0]["functionDeclarations"][0]["name"]]
+        call = {"name": names[0], "args": {"city": "Paris"}}
+        return thoughts + [{"functionCall": call, "thoughtSignature": SIGNATURE}], "STOP"
     if config.get("responseMimeType") == "application/json":
         return thoughts + [{"text": '{"city": "Paris"}'}], "STOP"
     words = f"You said: {text_of(last)} {text_of(body.get('systemInstruction', {}))}".split()
@@ -180,13 +191,13 @@ USAGE = {**PROMPT, "candidatesTokenCount": 8, "thoughtsTokenCount": 4, "totalTok
 
 
 def whole_answer(model, body):
-    parts, reason = answer_to(body)
+    parts, reason = answer_to(model, body)
     content = {"role": "model", "parts": parts}
     return frame(model, {"content": content, "finishReason": reason}, USAGE)
 
 
 def frames(model, body):
-    parts, reason = answer_to(body)
+    parts, reason = answer_to(model, body)
     for part in parts:
         pieces = [part]
         if "text" in part and not part.get("thought"):
@@ -226,7 +237,7 @@ class Gemini(BaseHTTPRequestHandler):
         must(self.headers.get("authorization") is None, "two credentials")
         if model == "gemini-overloaded":
             raise Refused("The model is overloaded.", 503, "UNAVAILABLE")
-        if model == "gemini-limited":
+        if model.endswith("-limited"):
             kind = "type.googleapis.com/google.rpc.RetryInfo"
             raise Refused("Quota exceeded.", 429, "RESOURCE_EXHAUSTED",
                           [{"@type": kind, "retryDelay": "34.4s"}])
@@ -247,7 +258,7 @@ class Gemini(BaseHTTPRequestHandler):
             case "streamGenerateContent":
                 must(sse, "the gateway asks for events")
                 check_body(model, body)
-                self.stream(frames(model, body))
+                self.stream(frames(model, body), model.endswith("-slow"))
                 return None
         raise Refused(f"no such method: {method}", 404, "NOT_FOUND")
 
@@ -259,15 +270,13 @@ class Gemini(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def stream(self, answer):
+    def stream(self, answer, slow):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        for event in answer:
-            content = f"data: {json.dumps(event)}\r\n\r\n".encode()
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
-        self.wfile.write(b"0\r\n\r\n")
+        content = (f"data: {json.dumps(event)}\r\n\r\n".encode() for event in answer)
+        leaving.write(self.wfile, content, slow)
 
     def log_message(self, *_):
         pass

@@ -1,8 +1,8 @@
 //! The official SDKs, unmodified, against the built binary with the Mock provider or a strict provider of
 //! a dialect behind it.
 //!
-//! Needs python3 with venv, and a package index the first time; the environment is kept in
-//! `$SLUICE_CACHE` (default `~/.cache`). Without them it says that it skips, or fails when
+//! Needs python3 with venv, node with npm, and their package indexes the first time; the environments
+//! are kept in `$SLUICE_CACHE` (default `~/.cache`). Without them it says that it skips, or fails when
 //! `SLUICE_REQUIRE_SDK` is set.
 
 #![allow(
@@ -15,6 +15,7 @@
 
 mod environment;
 mod gateway;
+mod node;
 mod signature;
 mod upstream;
 
@@ -33,11 +34,16 @@ fn python(script: &str) -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let python = PYTHON.get_or_init(environment::python).as_deref();
     if python.is_none() {
-        let is_required = std::env::var_os("SLUICE_REQUIRE_SDK").is_some();
-        assert!(!is_required, "the SDKs are required and cannot be installed: see above");
-        println!("SKIPPED {script}: python3 with venv and the SDKs' packages are needed");
+        skip(script, "python3 with venv");
     }
     python
+}
+
+/// Says that a script is not run for want of something, where that is allowed.
+fn skip(script: &str, needed: &str) {
+    let is_required = std::env::var_os("SLUICE_REQUIRE_SDK").is_some();
+    assert!(!is_required, "the SDKs are required and cannot be installed: see above");
+    println!("SKIPPED {script}: {needed} and the SDKs' packages are needed");
 }
 
 /// Runs a script of checks with the Mock provider.
@@ -56,9 +62,15 @@ fn passes_with(dialect: &str, script: &str) {
 }
 
 fn passes(script: &str, python: &Path, manifests: &Path) {
+    let mut command = Command::new(python);
+    command.arg(format!("{SUITE}/{script}"));
+    succeeds(script, command, manifests);
+}
+
+/// Runs a command against a gateway with these manifests.
+fn succeeds(script: &str, mut command: Command, manifests: &Path) {
     let gateway = Gateway::start(manifests);
-    let output = Command::new(python)
-        .arg(format!("{SUITE}/{script}"))
+    let output = command
         .env("SLUICE_URL", &gateway.url)
         .env("SLUICE_KEY", "sk-sdk-suite")
         .env("PYTHONDONTWRITEBYTECODE", "1")

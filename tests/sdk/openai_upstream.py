@@ -2,19 +2,22 @@
 
 What it is asked decides the answer: "weather" with tools calls the first tool, "patch" one of type
 custom or of that name, "refuse" refuses, a tool's result is repeated, everything else is greeted. The
-model ...-breaks reports an error inside its stream. What the real API refuses is refused with a 400.
+model ...-breaks reports an error inside its stream, ...-limited a rate limit; chat-thinks thinks aloud.
+What the real API refuses is refused with a 400.
 """
 
 import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import leaving
+
 KEY = "sk-upstream"
 CHAT = {
     "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens",
     "max_completion_tokens", "temperature", "top_p", "stop", "user", "response_format", "stream",
     "stream_options", "n", "seed", "logprobs", "top_logprobs", "reasoning_effort",
-    "frequency_penalty", "presence_penalty",
+    "frequency_penalty", "presence_penalty", "store",
 }
 RESPONSES = {
     "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls",
@@ -57,20 +60,32 @@ def parts_text(content, kinds):
     return " ".join(part.get("text") or part.get("refusal") or "" for part in content or [])
 
 
+def check_strict(schema):
+    for inner in schema.get("properties", {}).values():
+        check_strict(inner)
+    if schema.get("type") == "object":
+        must(schema.get("additionalProperties") is False, "additionalProperties: must be false")
+        must(set(schema.get("required", [])) == set(schema["properties"]), "required: all of them")
+
+
 class Asked:
     """What either dialect asks for."""
 
-    def __init__(self, model, said, results, tools, limit, schema):
+    def __init__(self, model, said, results, tools, forced, limit, schema):
         self.model, (self.system, self.last), self.results = model, said, results
-        self.tools, self.limit, self.schema = tools, limit, schema
+        self.tools, self.forced, self.limit, self.schema = tools, forced, limit, schema
 
     def answer(self):
         """The text, the calls (name, text of the input) and whether it refuses."""
         if self.results:
             return f"The tool said {' and '.join(self.results)}.", [], False
         if self.schema:
-            must(self.schema["strict"] and self.schema["schema"], "a schema must be strict")
+            must(self.schema.get("schema"), "Missing required parameter: schema")
+            if self.schema.get("strict"):
+                check_strict(self.schema["schema"])
             return '{"city": "Paris"}', [], False
+        if talk := leaving.text(self.model):
+            return talk, [], False
         named = dict(self.tools)
         if "patch" in self.last and "apply_patch" in named:
             text = "*** Begin\n+\"é\"\n"
@@ -79,6 +94,9 @@ class Asked:
         if "weather" in self.last.lower() and self.tools:
             name = self.tools[0][0]
             return "Let me look.", [(name, json.dumps({"city": c})) for c in ("Paris", "Rome")], False
+        if self.forced:
+            must(self.forced in named, "Tool choice not found in tools")
+            return "", [(self.forced, json.dumps({"city": "Paris"}))], False
         if "refuse" in self.last:
             return "I cannot.", [], True
         words = f"You said: {self.last} {self.system}".split()
@@ -86,6 +104,14 @@ class Asked:
         return " ".join(words[:self.limit]), [], False
 
     cut = False
+
+
+def chosen(body, tools, name):
+    """The tool that must be called."""
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict):
+        return name(choice)
+    return tools[0][0] if choice == "required" else None
 
 
 def ask_chat(body):
@@ -122,7 +148,8 @@ def ask_chat(body):
     if body.get("tool_choice") == "none":
         tools = []
     schema = body.get("response_format", {}).get("json_schema")
-    return Asked(body["model"], (" ".join(system), last), results, tools, limit, schema)
+    forced = chosen(body, tools, lambda choice: choice["function"]["name"])
+    return Asked(body["model"], (" ".join(system), last), results, tools, forced, limit, schema)
 
 
 def ask_responses(body):
@@ -166,7 +193,13 @@ def ask_responses(body):
         tools = []
     form = body.get("text", {}).get("format", {})
     schema = form if form.get("type") == "json_schema" else None
-    return Asked(body["model"], (" ".join(system), last), results, tools, None, schema)
+    forced = chosen(body, tools, lambda choice: choice["name"])
+    return Asked(body["model"], (" ".join(system), last), results, tools, forced, None, schema)
+
+
+def thinks(body):
+    """Whether the thoughts are told, as servers of open models do."""
+    return "thinks" in body["model"] and body.get("reasoning_effort")
 
 
 def chat_events(asked, body):
@@ -179,6 +212,9 @@ def chat_events(asked, body):
         return {**base, "choices": [choice], "usage": None}
 
     yield chunk({"role": "assistant", "content": ""})
+    if thinks(body):
+        yield chunk({"reasoning_content": "Let me "})
+        yield chunk({"reasoning_content": "see."})
     for piece in re.findall(r"\S+\s*", text):
         yield chunk({"refusal" if refused else "content": piece})
     if asked.model.endswith("-breaks"):
@@ -207,7 +243,7 @@ USAGE = {
 }
 
 
-def chat_whole(asked):
+def chat_whole(asked, body):
     text, calls, refused = asked.answer()
     message = {"role": "assistant", "content": None if refused else text,
                "refusal": text if refused else None}
@@ -215,6 +251,8 @@ def chat_whole(asked):
         message["tool_calls"] = [
             {"id": f"call_{i}", "type": "function", "function": {"name": n, "arguments": a}}
             for i, (n, a) in enumerate(calls)]
+    if thinks(body):
+        message["reasoning_content"] = "Let me see."
     reason = "tool_calls" if calls else "length" if asked.cut else "stop"
     choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
     return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": asked.model,
@@ -287,6 +325,13 @@ def response_events(asked, body):
     yield event("completed", response=response(asked, "completed", items, USAGE))
 
 
+def framed(event):
+    data = event if isinstance(event, str) else json.dumps(event)
+    named = not isinstance(event, str) and "sequence_number" in event
+    name = f"event: {event['type']}\n" if named else ""
+    return f"{name}data: {data}\n\n".encode()
+
+
 class Provider(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -309,9 +354,10 @@ class Provider(BaseHTTPRequestHandler):
                      "code": refused.code}
             return self.whole(refused.status, {"error": error})
         if body.get("stream"):
-            return self.stream(chat_events(asked, body) if chat else response_events(asked, body))
+            events = chat_events(asked, body) if chat else response_events(asked, body)
+            return self.stream(events, asked.model.endswith("-slow"))
         if chat:
-            return self.whole(200, chat_whole(asked))
+            return self.whole(200, chat_whole(asked, body))
         return self.whole(200, response(asked, "completed", output_items(asked, body), USAGE))
 
     def whole(self, status, answer):
@@ -319,21 +365,17 @@ class Provider(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
+        if status == 429:
+            self.send_header("retry-after", "34")
         self.end_headers()
         self.wfile.write(content)
 
-    def stream(self, answer):
+    def stream(self, answer, slow):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        for event in answer:
-            data = event if isinstance(event, str) else json.dumps(event)
-            named = not isinstance(event, str) and "sequence_number" in event
-            name = f"event: {event['type']}\n" if named else ""
-            content = f"{name}data: {data}\n\n".encode()
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
-        self.wfile.write(b"0\r\n\r\n")
+        leaving.write(self.wfile, map(framed, answer), slow)
 
     def log_message(self, *_):
         pass

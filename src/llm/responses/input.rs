@@ -85,7 +85,7 @@ fn foreign(at: usize, kind: &str) -> RequestError {
             "unsupported_item_reference",
             format!(
                 "input[{at}] refers to an item that OpenAI keeps, which this model's provider does \
-                 not know: send the item itself"
+                 not know: send the item itself, as clients do that are told store: false"
             ),
         ),
         "" => ("invalid_request", format!("input[{at}] must be an object with a \"type\"")),
