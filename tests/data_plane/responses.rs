@@ -189,7 +189,7 @@ async fn what_needs_a_memory_is_refused_before_any_call() {
     let gateway = Gateway::start([route([provider(&upstream)])]).await;
     for (more, code) in [
         (json!({"previous_response_id": "resp_0"}), "unsupported_parameter"),
-        (json!({"tools": [{"type": "web_search"}]}), "unsupported_tool"),
+        (json!({"tool_choice": {"type": "web_search"}}), "unsupported_tool"),
         (
             json!({"input": [{"type": "item_reference", "id": "rs_1"}]}),
             "unsupported_item_reference",

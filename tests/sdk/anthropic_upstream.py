@@ -15,6 +15,7 @@ KEY = "sk-upstream"
 MEMBERS = {
     "model", "max_tokens", "messages", "system", "tools", "tool_choice", "temperature", "top_p",
     "top_k", "stop_sequences", "metadata", "stream", "thinking", "output_config",
+    "context_management",
 }
 BLOCKS = {
     "user": {"text", "image", "document", "tool_result"},
@@ -63,6 +64,18 @@ def check_body(body, version):
         check_blocks("system", body["system"], {"text"})
     check_tools(body)
     check_messages(body)
+
+
+def count(body):
+    must("max_tokens" not in body and "stream" not in body, "Extra inputs are not permitted")
+    check_tools(body)
+    check_messages(body)
+    return {"input_tokens": 30}
+
+
+def check_betas(body, betas):
+    managed = "context_management" not in body or "context-management-2025-06-27" in betas
+    must(managed, "context_management: Extra inputs are not permitted")
 
 
 def check_tools(body):
@@ -206,11 +219,15 @@ class Messages(BaseHTTPRequestHandler):
     def do_POST(self):
         raw = self.rfile.read(int(self.headers["content-length"]))
         try:
-            if self.path != "/v1/messages":
+            counts = self.path == "/v1/messages/count_tokens"
+            if self.path != "/v1/messages" and not counts:
                 raise Refused(f"no such path: {self.path}", 404, "not_found_error")
             check_headers(self.headers)
             body = json.loads(raw)
+            if counts:
+                return self.whole(200, count(body))
             check_body(body, self.headers["anthropic-version"])
+            check_betas(body, self.headers.get("anthropic-beta", ""))
             if body["model"] == "claude-overloaded":
                 raise Refused("Overloaded", 529, "overloaded_error")
             if body["model"].endswith("-limited"):

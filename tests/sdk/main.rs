@@ -61,6 +61,15 @@ fn passes_with(dialect: &str, script: &str) {
     }
 }
 
+/// Runs a script of checks with one model of the provider of a dialect.
+fn passes_with_model(dialect: &str, script: &str, model: &str) {
+    let Some(python) = python(script) else { return };
+    let upstream = Upstream::start(python, dialect);
+    let mut command = Command::new(python);
+    command.arg(format!("{SUITE}/{script}")).arg(model);
+    succeeds(script, command, &upstream.manifests);
+}
+
 fn passes(script: &str, python: &Path, manifests: &Path) {
     let mut command = Command::new(python);
     command.arg(format!("{SUITE}/{script}"));
@@ -147,6 +156,26 @@ fn the_openai_sdks_responses_are_served_by_a_provider_of_their_own_dialect() {
 #[test]
 fn other_sdks_are_served_by_a_provider_of_responses() {
     passes_with("openai", "others_to_responses_checks.py");
+}
+
+#[test]
+fn coding_agents_are_served_by_a_provider_of_chat_completions() {
+    passes_with_model("openai", "agents_checks.py", "chat-thinks");
+}
+
+#[test]
+fn coding_agents_are_served_by_a_provider_of_responses() {
+    passes_with_model("openai", "agents_checks.py", "gpt-5-mini");
+}
+
+#[test]
+fn coding_agents_are_served_by_a_provider_of_anthropics_dialect() {
+    passes_with_model("anthropic", "agents_checks.py", "claude-sonnet-4-5");
+}
+
+#[test]
+fn coding_agents_are_served_by_a_provider_of_geminis_dialect() {
+    passes_with_model("gemini", "agents_checks.py", "gemini-3-flash");
 }
 
 #[test]

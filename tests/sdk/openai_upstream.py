@@ -22,7 +22,7 @@ CHAT = {
 RESPONSES = {
     "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls",
     "max_output_tokens", "temperature", "top_p", "top_logprobs", "include", "reasoning", "text",
-    "user", "store", "stream", "previous_response_id", "metadata",
+    "user", "store", "stream", "previous_response_id", "metadata", "prompt_cache_key",
 }
 ITEMS = {
     "message": {"type", "role", "content", "id", "status", "phase"},
@@ -32,6 +32,7 @@ ITEMS = {
     "custom_tool_call": {"type", "call_id", "name", "input", "id", "status", "namespace"},
     "custom_tool_call_output": {"type", "call_id", "output", "id", "status"},
 }
+HOSTED = {"web_search", "local_shell"}
 SIGNED = "gAAAA-signed"
 
 
@@ -183,11 +184,11 @@ def ask_responses(body):
                 system.append(text)
     tools = []
     for tool in body.get("tools", []):
-        must(tool["type"] in {"function", "custom", "web_search"}, f"tools {tool['type']!r}")
+        must(tool["type"] in {"function", "custom", *HOSTED}, f"tools {tool['type']!r}")
         if tool["type"] == "function":
             known("tools", tool, {"type", "name", "description", "parameters", "strict"})
             must("strict" in tool, "strict is true unless said otherwise")
-        if tool["type"] != "web_search":
+        if tool["type"] not in HOSTED:
             tools.append((tool["name"], tool["type"]))
     if body.get("tool_choice") == "none":
         tools = []

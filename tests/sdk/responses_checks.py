@@ -167,7 +167,7 @@ def crossed(model):
             ({"previous_response_id": "resp_1"}, "unsupported_parameter"),
             ({"conversation": "conv_1"}, "unsupported_parameter"),
             ({"background": True}, "unsupported_parameter"),
-            ({"tools": [{"type": "web_search"}]}, "unsupported_tool"),
+            ({"tool_choice": {"type": "web_search_preview"}}, "unsupported_tool"),
         ):
             error = raises(openai.BadRequestError, lambda: client.responses.create(
                 model=model, input="Hi", **more))

@@ -13,6 +13,10 @@ use crate::llm::one_or_many::OneOrMany;
 /// The longest call id that Responses takes.
 const MAX_ID: usize = 64;
 
+/// Searches of OpenAI's own tools: what they found stands in the message that follows, so that an agent
+/// can go on with another provider's model.
+const SEARCHES: [&str; 2] = ["web_search_call", "file_search_call"];
+
 /// Items to messages: neighbouring items of the model are one turn, and so are results.
 pub fn decode(
     items: OneOrMany<Box<RawValue>>,
@@ -52,6 +56,10 @@ fn decode_item(
         "function_call_output",
         "custom_tool_call_output",
     ];
+    if SEARCHES.contains(&kind.as_str()) {
+        dropped.add(format!("input.{kind}"));
+        return Ok(());
+    }
     if !known.contains(&kind.as_str()) {
         return Err(foreign(at, &kind));
     }

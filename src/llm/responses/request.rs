@@ -88,7 +88,7 @@ fn decode_structured(
             // They come before what the input says, wherever they stand in the body.
             request.system.splice(0..0, text);
         }
-        "tools" => request.tools = tool::decode(member(name, value)?.unwrap_or_default())?,
+        "tools" => request.tools = tool::decode(member(name, value)?.unwrap_or_default(), dropped),
         "text" => decode_text(member(name, value)?.unwrap_or_default(), request, dropped)?,
         "reasoning" => {
             request.reasoning =
@@ -106,7 +106,7 @@ fn decode_rest<'a>(
     dropped: &mut Dropped,
 ) -> Result<(), RequestError> {
     match name {
-        // `max_tool_calls` bounds OpenAI's own tools only, and these are refused.
+        // `max_tool_calls` bounds OpenAI's own tools only, and these are left out.
         "model" | "stream_options" | "max_tool_calls" => {}
         // Other things to include belong to OpenAI's own tools; reasoning is always given.
         "include" => {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::wire::{WireChoice, WireGrammar, WireTool};
 use crate::llm::chat::{ChatRequest, Json, Tool, ToolChoice};
-use crate::llm::codec::safe_id;
+use crate::llm::codec::{Dropped, safe_id};
 use crate::llm::error::RequestError;
 
 /// The longest tool name that every provider takes.
@@ -84,36 +84,36 @@ impl Origins {
     }
 }
 
-/// The functions that a request's tools become.
-///
-/// # Errors
-/// [`RequestError`] for tools that OpenAI itself runs: no other provider can.
-pub fn decode(wire: Vec<WireTool>) -> Result<Vec<Tool>, RequestError> {
+/// The functions that a request's tools become. Tools that OpenAI itself runs are named as dropped: no
+/// other provider can run them, and agents offer them whatever the model.
+pub fn decode(wire: Vec<WireTool>, dropped: &mut Dropped) -> Vec<Tool> {
     let mut tools = Vec::with_capacity(wire.len());
     for tool in wire {
         if tool.kind == "namespace" {
-            for inner in tool.tools {
-                tools.push(decode_one(Some(&tool.name), inner)?);
-            }
+            let name = Some(tool.name.as_str());
+            tools.extend(tool.tools.into_iter().filter_map(|one| decode_one(name, one, dropped)));
         } else {
-            tools.push(decode_one(None, tool)?);
+            tools.extend(decode_one(None, tool, dropped));
         }
     }
-    Ok(tools)
+    tools
 }
 
-fn decode_one(namespace: Option<&str>, wire: WireTool) -> Result<Tool, RequestError> {
+fn decode_one(namespace: Option<&str>, wire: WireTool, dropped: &mut Dropped) -> Option<Tool> {
     let (parameters, description) = match wire.kind.as_str() {
         "function" => (wire.parameters, wire.description),
         "custom" => (
             Json::parse(FREEFORM_SCHEMA),
             Some(freeform_description(wire.description, wire.format)),
         ),
-        other => return Err(hosted("tools", other)),
+        other => {
+            dropped.add(format!("tools.{other}"));
+            return None;
+        }
     };
     let parameters = parameters.filter(|schema| schema.text() != "null");
     let name = flat_name(namespace, &wire.name);
-    Ok(Tool { name, description, parameters, strict: wire.strict, cache: None })
+    Some(Tool { name, description, parameters, strict: wire.strict, cache: None })
 }
 
 /// A grammar can only be told to the model: no other dialect enforces one.
@@ -128,13 +128,14 @@ fn freeform_description(description: Option<String>, format: Option<WireGrammar>
     text
 }
 
-fn hosted(param: &'static str, kind: &str) -> RequestError {
+/// A call that must be made cannot be left out.
+fn hosted(kind: &str) -> RequestError {
     let message = format!(
         "a tool of type \"{kind}\" is run by OpenAI and does not exist at this model's provider: \
-         remove it, or use a route to a provider that speaks Responses; \"function\", \"custom\" and \
-         \"namespace\" work everywhere"
+         choose another, or use a route to a provider that speaks Responses; \"function\", \"custom\" \
+         and \"namespace\" work everywhere"
     );
-    RequestError::unsupported(param, "unsupported_tool", message)
+    RequestError::unsupported("tool_choice", "unsupported_tool", message)
 }
 
 /// Puts a `tool_choice` into the request, whose tools are there already.
@@ -158,7 +159,7 @@ pub fn decode_choice(value: &RawValue, request: &mut ChatRequest) -> Result<(), 
                     request.tools.retain(kept);
                     mode(choice.mode.as_deref().unwrap_or("auto")).ok_or_else(wrong)?
                 }
-                other => return Err(hosted("tool_choice", other)),
+                other => return Err(hosted(other)),
             })
         }
     };
@@ -251,7 +252,7 @@ mod tests {
         let wire = serde_json::from_str(
             r#"[{"type":"custom","name":"sql","description":"Asks.","format":{"type":"grammar","syntax":"regex","definition":"SELECT .+"}}]"#,
         );
-        let tools = decode(wire.unwrap()).unwrap();
+        let tools = decode(wire.unwrap(), &mut Dropped::default());
         let text = "Asks.\n\nThe input must match this regex grammar:\nSELECT .+";
         assert_eq!(tools[0].description.as_deref(), Some(text));
         assert_eq!(tools[0].parameters.as_ref().unwrap().text(), FREEFORM_SCHEMA);
@@ -263,7 +264,7 @@ mod tests {
             {"type":"namespace","name":"n","tools":[{"type":"function","name":"c"},{"type":"function","name":"d"}]},
             {"type":"namespace","name":"m","tools":[{"type":"function","name":"e"}]}]"#;
         let mut request = ChatRequest {
-            tools: decode(serde_json::from_str(tools).unwrap()).unwrap(),
+            tools: decode(serde_json::from_str(tools).unwrap(), &mut Dropped::default()),
             ..ChatRequest::default()
         };
         let choice = r#"{"type":"allowed_tools","mode":"required","tools":[{"type":"custom","name":"b"},{"type":"function","name":"c","namespace":"n"},{"type":"namespace","name":"m"}]}"#;
@@ -275,17 +276,19 @@ mod tests {
     }
 
     #[test]
-    fn what_only_openai_runs_is_refused_with_a_code() {
-        let wire = serde_json::from_str(r#"[{"type":"web_search"}]"#).unwrap();
-        let error: crate::llm::ApiError = decode(wire).unwrap_err().into();
-        assert_eq!(
-            (error.code.as_ref(), error.param.as_deref()),
-            ("unsupported_tool", Some("tools"))
-        );
-        assert!(error.message.contains("\"web_search\" is run by OpenAI"), "{}", error.message);
+    fn what_only_openai_runs_is_named_where_it_is_offered_and_refused_where_it_must_run() {
+        let wire = r#"[{"type":"web_search"},{"type":"function","name":"f"},{"type":"mcp"}]"#;
+        let mut dropped = Dropped::default();
+        let tools = decode(serde_json::from_str(wire).unwrap(), &mut dropped);
+        assert_eq!(tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(), ["f"]);
+        assert_eq!(dropped.into_names(), ["tools.mcp", "tools.web_search"]);
         let mut request = ChatRequest::default();
         let choice = serde_json::from_str::<Box<RawValue>>(r#"{"type":"file_search"}"#).unwrap();
         let error: crate::llm::ApiError = decode_choice(&choice, &mut request).unwrap_err().into();
-        assert_eq!(error.param.as_deref(), Some("tool_choice"));
+        assert_eq!(
+            (error.code.as_ref(), error.param.as_deref()),
+            ("unsupported_tool", Some("tool_choice"))
+        );
+        assert!(error.message.contains("\"file_search\" is run by OpenAI"), "{}", error.message);
     }
 }

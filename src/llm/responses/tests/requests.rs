@@ -121,7 +121,7 @@ fn what_needs_a_memory_is_refused_with_a_stable_code() {
     for (item, code) in [
         (json!({"type": "item_reference", "id": "msg_1"}), "unsupported_item_reference"),
         (json!({"id": "msg_1"}), "unsupported_item_reference"),
-        (json!({"type": "web_search_call", "id": "ws_1"}), "unsupported_item"),
+        (json!({"type": "mcp_call", "id": "mcp_1"}), "unsupported_item"),
         (
             json!({"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}),
             "unsupported_content",
