@@ -17,8 +17,6 @@ mod http;
 use std::{collections::HashMap, sync::Arc};
 
 use ::http::{HeaderValue, Request, header};
-use bytes::Bytes;
-use http_body_util::Full;
 use jiff::Timestamp;
 use parking_lot::RwLock;
 use rustls::ClientConfig;
@@ -78,14 +76,15 @@ impl Credentials {
         Self(Arc::new(Shared { http, environment, clock, allow_loopback, slots }))
     }
 
-    /// Authenticates a request that is otherwise complete: the signature of AWS covers its body.
+    /// Authenticates a request that is otherwise complete. `body`: what it sends, which only identities
+    /// that [sign](Identity::signs) look at.
     ///
     /// # Errors
     /// [`Unavailable`] if the cloud issues nothing.
-    pub async fn authorize(
+    pub async fn authorize<B>(
         &self,
         identity: &Arc<Identity>,
-        request: &mut Request<Full<Bytes>>,
+        request: &mut Request<B>,
         body: &[u8],
     ) -> Result<(), Unavailable> {
         if let Identity::Aws(aws) = &**identity
@@ -158,7 +157,7 @@ impl Credentials {
 }
 
 /// Puts an access token on a request.
-fn bearer(request: &mut Request<Full<Bytes>>, token: &SecretString) -> Result<(), Unavailable> {
+fn bearer<B>(request: &mut Request<B>, token: &SecretString) -> Result<(), Unavailable> {
     let text = zeroize::Zeroizing::new(format!("Bearer {}", token.expose()));
     let mut value = HeaderValue::from_str(&text)
         .map_err(|_| Unavailable::Unusable("an access token that fits into no header"))?;

@@ -145,7 +145,7 @@ fn compile(
         name: meta.name.clone(),
         uid: meta.uid.clone(),
         kind: spec.provider_type.as_str(),
-        dialects: dialects(spec.provider_type),
+        dialects: dialects(spec),
         endpoint,
         quirks: quirks(spec.provider_type),
         addressing: address::addressing(spec),
@@ -161,11 +161,16 @@ fn compile(
 }
 
 /// What a provider speaks, the main dialect first.
-fn dialects(provider_type: ProviderType) -> &'static [Dialect] {
-    match provider_type {
+fn dialects(spec: &AIProviderSpec) -> &'static [Dialect] {
+    match spec.provider_type {
         ProviderType::Anthropic => &[Dialect::Anthropic],
         ProviderType::Gemini => &[Dialect::Gemini],
-        ProviderType::OpenAI => &[Dialect::OpenAi, Dialect::Responses],
+        ProviderType::AzureOpenAI if !address::addressing(spec).has_responses() => {
+            &[Dialect::OpenAi]
+        }
+        ProviderType::OpenAI | ProviderType::AzureOpenAI | ProviderType::VLLM => {
+            &[Dialect::OpenAi, Dialect::Responses]
+        }
         // It has OpenAI's dialect too, but for few models.
         ProviderType::Bedrock => &[Dialect::Bedrock],
         // The clouds and Gemini, Cohere and Ollama have OpenAI's dialect beside their own.

@@ -10,9 +10,7 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign as signature},
     sign::v4,
 };
-use bytes::Bytes;
 use http::{Request, header};
-use http_body_util::Full;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -67,8 +65,8 @@ impl Temporary {
 
 /// Signs a request (Signature Version 4) over its method, path, query, host, media type and body.
 /// Other headers may change on the way, so they are not signed.
-pub(super) fn sign(
-    request: &mut Request<Full<Bytes>>,
+pub(super) fn sign<B>(
+    request: &mut Request<B>,
     body: &[u8],
     keys: &AwsKeys,
     (region, service): (&str, &str),

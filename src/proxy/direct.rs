@@ -1,6 +1,7 @@
 //! Direct calls: `/providers/{namespace}/{name}/...`, any endpoint of a provider that its AIProvider
-//! grants and no route serves. Bytes pass both ways as they come; only the credential, some headers
-//! and addresses change. There is one try, for a body that has passed cannot be sent again.
+//! grants and no route serves. Bytes pass both ways as they come, but for a body that must be signed,
+//! which is read before; only the credential, some headers and addresses change. There is one try, for
+//! a body that has passed cannot be sent again.
 
 mod admit;
 mod download;
@@ -13,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::Full;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
@@ -28,7 +30,8 @@ use super::{
     body::shutting_down,
     ending::Ending,
     identify::{identify, key_missing},
-    parse::Unread,
+    limits::Limits,
+    parse::{Unread, collect},
     pipeline::{named_user, note_consumer},
     respond::{self, Rejection},
     upstream::{Outgoing, SendError, UpstreamBody},
@@ -72,6 +75,14 @@ struct Call {
     deadline: Instant,
 }
 
+/// What is sent of the caller's body, and how far it is.
+struct Sending {
+    body: Outgoing,
+    /// All of it, where it must be signed.
+    signed: Bytes,
+    progress: Arc<Progress>,
+}
+
 /// Answers a direct call. It never fails: errors are answers in the provider's dialect.
 pub async fn handle<B>(pipeline: &Pipeline, head: Parts, body: B) -> Response<Body>
 where
@@ -103,7 +114,11 @@ where
             return response;
         }
     };
-    match exchange(pipeline, &call, unread.body, &mut settlement).await {
+    let sending = match sending(&call, unread, &deps.limits).await {
+        Ok(sending) => sending,
+        Err(rejection) => return reject(dialect, &rejection, settlement),
+    };
+    match exchange(pipeline, &call, sending, &mut settlement).await {
         Ok(response) => deliver(pipeline, &call, response, settlement).await,
         Err(rejection) => reject(dialect, &rejection, settlement),
     }
@@ -207,22 +222,48 @@ fn not_granted(direct: &Direct, asked: &DirectPath<'_>) -> Rejection {
     Rejection::refuse(status, kind, "path_not_granted", message)
 }
 
+/// The body as it will be sent: read before where it must be signed.
+async fn sending<B>(
+    call: &Call,
+    mut unread: Unread<B>,
+    limits: &Limits,
+) -> Result<Sending, Rejection>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    let progress = Progress::new();
+    if !call.provider.identity.as_ref().is_some_and(|identity| identity.signs()) {
+        let upload = Upload::new(unread.body, Arc::clone(&progress), limits.body_idle);
+        return Ok(Sending { body: Outgoing::stream(upload), signed: Bytes::new(), progress });
+    }
+    let read = collect(&call.head.headers, &mut unread.body, limits).await;
+    let signed = match read {
+        Ok(signed) => signed,
+        Err(rejection) => {
+            unread.discard().await;
+            return Err(rejection);
+        }
+    };
+    progress.note();
+    Ok(Sending { body: Full::new(signed.clone()).into(), signed, progress })
+}
+
 /// Sends the request, and waits for the head of its answer.
-async fn exchange<B>(
+async fn exchange(
     pipeline: &Pipeline,
     call: &Call,
-    body: B,
+    Sending { body, signed, progress }: Sending,
     settlement: &mut Settlement,
-) -> Result<Response<UpstreamBody>, Rejection>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-{
+) -> Result<Response<UpstreamBody>, Rejection> {
     let limits = &pipeline.deps.limits;
-    let progress = Progress::new();
-    let upload = Upload::new(body, Arc::clone(&progress), limits.body_idle);
-    let request = request(pipeline, call, upload)?;
+    let mut request = request(pipeline, call, body)?;
     let started = Instant::now();
-    let mut sent = std::pin::pin!(pipeline.upstreams.send(call.provider.connect_timeout, request));
+    let mut sent = std::pin::pin!(async {
+        if let Some(identity) = &call.provider.identity {
+            pipeline.credentials.authorize(identity, &mut request, &signed).await?;
+        }
+        pipeline.upstreams.send(call.provider.connect_timeout, request).await
+    });
     let result = loop {
         let by = (progress.last() + limits.direct_idle).min(call.deadline);
         tokio::select! {
@@ -252,7 +293,7 @@ where
 fn request(
     pipeline: &Pipeline,
     call: &Call,
-    upload: Upload,
+    body: Outgoing,
 ) -> Result<Request<Outgoing>, Rejection> {
     let provider = &call.provider;
     let unusable = || {
@@ -276,7 +317,7 @@ fn request(
         .path_and_query(format!("{base_path}{}", call.path))
         .build()
         .map_err(|_| unusable())?;
-    let mut request = Request::new(Outgoing::stream(upload));
+    let mut request = Request::new(body);
     *request.method_mut() = call.head.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = headers::request(&call.head.headers, provider, key);
@@ -328,6 +369,9 @@ async fn deliver(
     let (head, mut upstream) = response.into_parts();
     let (provider, status) = (&call.provider, head.status);
     // The caller's key was right: a 401 is about the gateway's, and 1xx is no answer.
+    if let (StatusCode::UNAUTHORIZED, Some(identity)) = (status, &provider.identity) {
+        pipeline.credentials.refused(identity);
+    }
     if status == StatusCode::UNAUTHORIZED || status.is_informational() {
         let dialect = provider.main_dialect();
         let error = decode_error(dialect, status, &head.headers, b"").shield_credential();

@@ -114,10 +114,10 @@ async fn open(
 fn can_serve(candidate: &Candidate) -> bool {
     let provider = &candidate.target.provider;
     let dialects = provider.dialects(&candidate.model);
-    // The handshake carries a key; an identity of a cloud it does not.
+    // Who signs has no sessions of this kind.
     dialects.contains(&Dialect::OpenAi)
         && provider.endpoint != snapshot::Endpoint::Mock
-        && provider.identity.is_none()
+        && !provider.identity.as_ref().is_some_and(|identity| identity.signs())
 }
 
 /// Tries targets until one opens a session: nothing has been said yet, so that any may.
@@ -166,13 +166,18 @@ async fn once(
     let uri = http::Uri::builder()
         .scheme(scheme.clone())
         .authority(authority.clone())
-        .path_and_query(format!("{base_path}{}", handshake::path(asked, &candidate.model)))
+        .path_and_query(handshake::path(&provider.addressing, base_path, (asked, &candidate.model)))
         .build()
         .map_err(|error| Failure::malformed(target, error.to_string()))?;
-    let mut request = Request::new(Full::default());
+    let mut request = Request::new(Full::<bytes::Bytes>::default());
     *request.uri_mut() = uri;
     *request.headers_mut() = handshake::request(&by.headers, asked, (provider, key));
-    let sent = pipeline.upstreams.upgrade(provider.connect_timeout, request);
+    let sent = async {
+        if let Some(identity) = &provider.identity {
+            pipeline.credentials.authorize(identity, &mut request, &[]).await?;
+        }
+        pipeline.upstreams.upgrade(provider.connect_timeout, request).await
+    };
     let sent = timeout(by.route.timeouts.first_token, sent).await;
     let response = sent
         .map_err(|_| Failure::late(target, false))?
@@ -183,6 +188,9 @@ async fn once(
     let failure = error_answer(candidate, response, now + by.route.timeouts.first_token).await;
     if let (Reason::Status(401), Some(key)) = (failure.reason, key) {
         pipeline.keys.refuse(provider, key, Instant::now());
+    }
+    if let (Reason::Status(401), Some(identity)) = (failure.reason, &provider.identity) {
+        pipeline.credentials.refused(identity);
     }
     Err(failure.without_keys(&provider.credentials))
 }

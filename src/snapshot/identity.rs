@@ -17,6 +17,12 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// Whether requests are signed, which takes their whole body: AWS takes unsigned payloads nowhere
+    /// but in S3 ("Create a signed AWS API request").
+    pub fn signs(&self) -> bool {
+        matches!(self, Self::Aws(_))
+    }
+
     /// Whether it is the gateway's own, and not one whose secret the provider's owner has stored.
     pub fn is_own(&self) -> bool {
         match self {

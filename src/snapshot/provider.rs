@@ -131,6 +131,22 @@ pub enum Addressing {
     Ollama,
 }
 
+/// The first version of Azure's API by date that has Responses ("Azure OpenAI Responses API").
+const AZURE_RESPONSES: &str = "2025-03-01";
+
+impl Addressing {
+    /// The version of Azure's API if it is a date: then its models are deployments in the path.
+    pub fn dated_version(&self) -> Option<&str> {
+        let Self::Azure { version: Some(version) } = self else { return None };
+        version.starts_with(|first: char| first.is_ascii_digit()).then_some(&**version)
+    }
+
+    /// Whether what it addresses has Responses, as far as the version of an API decides it.
+    pub fn has_responses(&self) -> bool {
+        self.dated_version().is_none_or(|version| version >= AZURE_RESPONSES)
+    }
+}
+
 /// The header in which a provider takes an API key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyHeader {

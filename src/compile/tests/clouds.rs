@@ -124,6 +124,29 @@ fn azure_is_reached_by_any_form_of_its_address() {
 }
 
 #[test]
+fn responses_are_spoken_where_the_server_has_them() {
+    const BOTH: &[Dialect] = &[Dialect::OpenAi, Dialect::Responses];
+    const CHAT: &[Dialect] = &[Dialect::OpenAi];
+    let auth = json!({"apiKeys": [{"secretKeyRef": {"name": "k", "key": "key"}}]});
+    for (azure, dialects) in [
+        (json!({}), BOTH),
+        (json!({"apiVersion": "preview"}), BOTH),
+        (json!({"apiVersion": "2025-03-01-preview"}), BOTH),
+        (json!({"apiVersion": "2024-10-21"}), CHAT),
+    ] {
+        let endpoint = "https://r.openai.azure.com";
+        let spec = json!({"type": "AzureOpenAI", "endpoint": endpoint, "azureOpenAI": azure, "auth": auth});
+        assert_eq!(ready(spec, &[("a/k", &[("key", "k")])]).dialects, dialects, "{azure}");
+    }
+    let endpoint = "http://vllm.models.svc:8000/v1";
+    assert_eq!(ready(json!({"type": "VLLM", "endpoint": endpoint}), &[]).dialects, BOTH);
+    assert_eq!(
+        ready(json!({"type": "OpenAICompatible", "endpoint": endpoint}), &[]).dialects,
+        CHAT
+    );
+}
+
+#[test]
 fn the_gateways_own_identity_goes_to_the_cloud_and_nowhere_else() {
     let vertex = json!({"project": "p", "location": "global"});
     let own = json!({"type": "VertexAI", "vertexAI": vertex});

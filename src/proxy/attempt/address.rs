@@ -32,8 +32,12 @@ pub fn path_and_query(addressing: &Addressing, base: &str, call: Call<'_>) -> St
     let path = call.path;
     match (addressing, call.dialect) {
         (Addressing::Plain, _) => [base, path].concat(),
-        (Addressing::Azure { version: None }, _) => format!("{base}/openai/v1{path}"),
-        (Addressing::Azure { version: Some(version) }, _) => azure(base, version, call),
+        (Addressing::Azure { version }, _) => match (addressing.dated_version(), version) {
+            (Some(date), _) => deployment(base, date, call),
+            // The v1 API knows versions by name only.
+            (None, Some(name)) => format!("{base}/openai/v1{path}?api-version={name}"),
+            (None, None) => format!("{base}/openai/v1{path}"),
+        },
         (Addressing::Gemini, Dialect::OpenAi) => format!("{base}/openai{path}"),
         (Addressing::Vertex, Dialect::OpenAi) => format!("{base}/endpoints/openapi{path}"),
         (Addressing::Bedrock, Dialect::OpenAi) => format!("{base}/openai/v1{path}"),
@@ -50,12 +54,12 @@ pub fn path_and_query(addressing: &Addressing, base: &str, call: Call<'_>) -> St
     }
 }
 
-/// The v1 API knows versions by name only; a date means the API with deployments in its paths.
-fn azure(base: &str, version: &str, Call { path, model, .. }: Call<'_>) -> String {
-    let is_dated = version.starts_with(|first: char| first.is_ascii_digit());
-    match is_dated {
-        true => format!("{base}/openai/deployments/{}{path}?api-version={version}", segment(model)),
-        false => format!("{base}/openai/v1{path}?api-version={version}"),
+/// A date means the API with deployments in its paths, but for Responses, which has the model in the
+/// body (`_deployments_endpoints` of OpenAI's SDK for Azure).
+fn deployment(base: &str, date: &str, Call { dialect, path, model, .. }: Call<'_>) -> String {
+    match dialect {
+        Dialect::Responses => format!("{base}/openai{path}?api-version={date}"),
+        _ => format!("{base}/openai/deployments/{}{path}?api-version={date}", segment(model)),
     }
 }
 
@@ -95,6 +99,26 @@ mod tests {
         assert_eq!(
             azure(Some("2024-10-21"), ".."),
             "/openai/deployments/%2E%2E/chat/completions?api-version=2024-10-21"
+        );
+    }
+
+    #[test]
+    fn azure_has_responses_beside_its_deployments() {
+        let call = || Call {
+            dialect: Dialect::Responses,
+            path: "/responses",
+            model: "gpt",
+            stream: false,
+        };
+        let azure = |version: Option<&str>| {
+            let addressing = Addressing::Azure { version: version.map(Into::into) };
+            path_and_query(&addressing, "", call())
+        };
+        assert_eq!(azure(None), "/openai/v1/responses");
+        assert_eq!(azure(Some("preview")), "/openai/v1/responses?api-version=preview");
+        assert_eq!(
+            azure(Some("2025-04-01-preview")),
+            "/openai/responses?api-version=2025-04-01-preview"
         );
     }
 

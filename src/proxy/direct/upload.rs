@@ -57,7 +57,8 @@ impl Progress {
         }
     }
 
-    fn note(&self) {
+    /// A piece went.
+    pub fn note(&self) {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.moved.store(now, Ordering::Relaxed);
     }

@@ -8,7 +8,7 @@ use http::{
 
 use crate::{
     llm::{Dialect, ErrorKind, endpoint::decoded},
-    snapshot::{Credential, Provider},
+    snapshot::{Addressing, Credential, Provider},
 };
 
 use super::super::{
@@ -103,8 +103,24 @@ pub fn credentials(headers: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Path and query at the provider, below its base path.
-pub fn path(asked: &Asked, model: &str) -> String {
+/// Path and query at the provider, whose base path is `base`. Azure has another place for it, and with
+/// a dated version the deployment beside it (`_configure_realtime` of OpenAI's SDK for Azure).
+pub fn path(addressing: &Addressing, base: &str, (asked, model): (&Asked, &str)) -> String {
+    let (model, intent) = (encoded(model), &asked.intent);
+    match (addressing, addressing.dated_version()) {
+        (_, Some(date)) => {
+            format!("{base}/openai/realtime?api-version={date}&deployment={model}{intent}")
+        }
+        (Addressing::Azure { version }, None) => {
+            let version = version.iter().map(|name| format!("&api-version={name}"));
+            let version = version.collect::<String>();
+            format!("{base}/openai/v1/realtime?model={model}{intent}{version}")
+        }
+        _ => format!("{base}/realtime?model={model}{intent}"),
+    }
+}
+
+fn encoded(model: &str) -> String {
     let mut encoded = String::with_capacity(model.len());
     for byte in model.bytes() {
         match byte {
@@ -114,7 +130,7 @@ pub fn path(asked: &Asked, model: &str) -> String {
             other => encoded.push_str(&format!("%{other:02X}")),
         }
     }
-    format!("/realtime?model={encoded}{}", asked.intent)
+    encoded
 }
 
 /// The headers that go to the provider. No extension is asked for: frames must be readable.
@@ -191,9 +207,23 @@ mod tests {
         let asked = read(&head(uri, "realtime")).unwrap();
         assert_eq!(asked.model, "a/b");
         assert_eq!(
-            path(&asked, "gpt x&model=y"),
-            "/realtime?model=gpt%20x%26model%3Dy&intent=transcription"
+            path(&Addressing::Plain, "/v1", (&asked, "gpt x&model=y")),
+            "/v1/realtime?model=gpt%20x%26model%3Dy&intent=transcription"
         );
+        for (version, there) in [
+            (None, "/openai/v1/realtime?model=d&intent=transcription"),
+            (
+                Some("preview"),
+                "/openai/v1/realtime?model=d&intent=transcription&api-version=preview",
+            ),
+            (
+                Some("2025-04-01-preview"),
+                "/openai/realtime?api-version=2025-04-01-preview&deployment=d&intent=transcription",
+            ),
+        ] {
+            let azure = Addressing::Azure { version: version.map(Into::into) };
+            assert_eq!(path(&azure, "", (&asked, "d")), there);
+        }
         assert_eq!(read(&head("/v1/realtime?model=", "")).unwrap_err().error.status, 400);
     }
 
