@@ -165,8 +165,8 @@ impl Attempts<'_> {
                 Ok(answer) => return Ok(Answer { dropped: translated.dropped, ..answer }),
                 Err(failure) => failure.without_keys(&provider.credentials),
             };
-            if failure.reason == Reason::Status(401)
-                && let Some(identity) = &provider.identity
+            if let (Reason::Status(status), Some(identity)) = (failure.reason, &provider.identity)
+                && identity.is_doubted_by(status)
             {
                 self.credentials.refused(identity);
             }

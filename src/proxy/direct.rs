@@ -369,7 +369,9 @@ async fn deliver(
     let (head, mut upstream) = response.into_parts();
     let (provider, status) = (&call.provider, head.status);
     // The caller's key was right: a 401 is about the gateway's, and 1xx is no answer.
-    if let (StatusCode::UNAUTHORIZED, Some(identity)) = (status, &provider.identity) {
+    if let Some(identity) = &provider.identity
+        && identity.is_doubted_by(status.as_u16())
+    {
         pipeline.credentials.refused(identity);
     }
     if status == StatusCode::UNAUTHORIZED || status.is_informational() {

@@ -189,7 +189,9 @@ async fn once(
     if let (Reason::Status(401), Some(key)) = (failure.reason, key) {
         pipeline.keys.refuse(provider, key, Instant::now());
     }
-    if let (Reason::Status(401), Some(identity)) = (failure.reason, &provider.identity) {
+    if let (Reason::Status(status), Some(identity)) = (failure.reason, &provider.identity)
+        && identity.is_doubted_by(status)
+    {
         pipeline.credentials.refused(identity);
     }
     Err(failure.without_keys(&provider.credentials))

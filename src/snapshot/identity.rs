@@ -23,6 +23,12 @@ impl Identity {
         matches!(self, Self::Aws(_))
     }
 
+    /// Whether an answer with this status may be about what was issued for it, so that it is asked for
+    /// anew: AWS says 403 also of tokens that have expired or were withdrawn ("Common errors").
+    pub fn is_doubted_by(&self, status: u16) -> bool {
+        status == 401 || (self.signs() && status == 403)
+    }
+
     /// Whether it is the gateway's own, and not one whose secret the provider's owner has stored.
     pub fn is_own(&self) -> bool {
         match self {

@@ -15,7 +15,7 @@ use crate::{
     upstream::{Received, Script, Step, Upstream, head, whole},
 };
 
-const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+pub const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 fn bedrock(upstream: &Upstream) -> Provider {
     let mut provider = provider_at(upstream.address(), Dialect::Bedrock);
@@ -37,7 +37,7 @@ fn to_bedrock(upstream: &Upstream) -> Route {
 }
 
 /// An answer for requests that Converse would take.
-fn strictly(received: &Received, answer: Script) -> Script {
+pub fn strictly(received: &Received, answer: Script) -> Script {
     let request = received.json();
     let base = "/v1/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/";
     let operation = received.path.strip_prefix(base);
@@ -50,18 +50,18 @@ fn strictly(received: &Received, answer: Script) -> Script {
     }
 }
 
-fn refusal(status: u16, kind: &str, message: &str) -> Script {
+pub fn refusal(status: u16, kind: &str, message: &str) -> Script {
     let headers = [("content-type", "application/json"), ("x-amzn-errortype", kind)];
     whole(status, &headers, json!({"message": message}).to_string())
 }
 
 const ANSWER: &str = r#"{"metrics":{"latencyMs":5},"output":{"message":{"role":"assistant","content":[{"text":"Hello"}]}},"stopReason":"end_turn","usage":{"inputTokens":3,"outputTokens":4,"cacheReadInputTokens":5,"totalTokens":12}}"#;
 
-fn answer() -> Script {
+pub fn answer() -> Script {
     whole(200, &[("content-type", "application/json")], ANSWER)
 }
 
-fn messages_of(events: &[(&str, Value)]) -> Vec<u8> {
+pub fn messages_of(events: &[(&str, Value)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, data) in events {
         let data = Bytes::from(data.to_string());
@@ -74,7 +74,7 @@ fn messages_of(events: &[(&str, Value)]) -> Vec<u8> {
 }
 
 /// A stream in pieces of so many bytes.
-fn stream_in(bytes: &[u8], size: usize) -> Script {
+pub fn stream_in(bytes: &[u8], size: usize) -> Script {
     let headers = [("content-type", eventstream::MEDIA_TYPE), ("transfer-encoding", "chunked")];
     let mut script = vec![Step::Raw(head(200, &headers))];
     script.extend(bytes.chunks(size).map(|piece| Step::Chunk(piece.to_vec())));
@@ -82,7 +82,7 @@ fn stream_in(bytes: &[u8], size: usize) -> Script {
     script
 }
 
-fn hello() -> Vec<(&'static str, Value)> {
+pub fn hello() -> Vec<(&'static str, Value)> {
     let delta = |text: &str| {
         ("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": {"text": text}, "p": "abc"}))
     };

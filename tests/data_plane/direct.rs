@@ -50,6 +50,14 @@ async fn gateway_with(direct: Direct, limits: Limits) -> Gateway {
     gateway
 }
 
+/// Grants the same of a provider that is called as an identity, which has no keys.
+pub fn publish_grant(gateway: &Gateway, provider: Provider) {
+    let mut direct = grant(provider);
+    direct.provider = Arc::new(Provider { credentials: Vec::new(), ..(*direct.provider).clone() });
+    let direct = [(direct.provider.name.clone(), Arc::new(direct))].into();
+    gateway.published.publish(Arc::new(Snapshot { direct, ..snapshot([]) }));
+}
+
 async fn raw(gateway: &Gateway, request: &str) -> String {
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

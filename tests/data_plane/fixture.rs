@@ -11,7 +11,9 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use sluice::{
-    budget::{BudgetPlan, Ledger, Limit, Mode, Price, Rate, Rates, SystemClock, Unit, Window},
+    budget::{
+        BudgetPlan, Clock, Ledger, Limit, Mode, Price, Rate, Rates, SystemClock, Unit, Window,
+    },
     credential::Environment,
     llm::{Dialect, Quirks},
     proxy::{
@@ -62,9 +64,20 @@ impl Handler for Data {
     }
 }
 
-/// A gateway without an identity in any cloud.
-fn environment() -> Environment {
-    Environment::new(|name| (name == "AWS_EC2_METADATA_DISABLED").then(|| "true".to_owned()))
+/// What is around a gateway.
+pub struct World {
+    pub limits: Limits,
+    pub environment: Environment,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for World {
+    /// Without an identity in any cloud.
+    fn default() -> Self {
+        let environment =
+            Environment::new(|name| (name == "AWS_EC2_METADATA_DISABLED").then(|| "true".into()));
+        Self { limits: Limits::default(), environment, clock: Arc::new(SystemClock) }
+    }
 }
 
 impl Gateway {
@@ -75,7 +88,14 @@ impl Gateway {
 
     /// The same within other bounds.
     pub async fn start_with(routes: impl IntoIterator<Item = Route>, limits: Limits) -> Self {
-        let clock = Arc::new(SystemClock);
+        Self::start_in(World { limits, ..World::default() }, routes).await
+    }
+
+    /// The same in another world.
+    pub async fn start_in(
+        World { limits, environment, clock }: World,
+        routes: impl IntoIterator<Item = Route>,
+    ) -> Self {
         let ledger = Arc::new(Ledger::new(clock.clone()));
         let metrics = Arc::new(Metrics::new().unwrap());
         let log = AccessLog::new(Format::Json, &metrics.registry).unwrap();
@@ -89,7 +109,7 @@ impl Gateway {
             log,
             limits,
             allow_loopback: true,
-            environment: environment(),
+            environment,
             clock,
             drain: drain.clone(),
         });

@@ -9,6 +9,7 @@
 
 mod bedrock;
 mod budgets;
+mod clouds;
 mod complaints;
 mod crossing;
 mod direct;
@@ -28,6 +29,8 @@ mod realtime;
 mod realtime_provider;
 mod requests;
 mod responses;
+mod signature;
+mod signed;
 mod streams;
 mod strict;
 mod upstream;

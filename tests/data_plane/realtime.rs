@@ -36,7 +36,7 @@ fn served(realtime: &Realtime) -> Route {
 }
 
 /// Opens a session with these headers, or an HTTP error.
-async fn open(gateway: &Gateway, query: &str, headers: &[(&str, &str)]) -> Result<Socket, u16> {
+pub async fn open(gateway: &Gateway, query: &str, headers: &[(&str, &str)]) -> Result<Socket, u16> {
     let mut request = Request::get(format!("ws://{}/v1/realtime{query}", gateway.address))
         .header("host", gateway.address.to_string())
         .header("connection", "Upgrade")
