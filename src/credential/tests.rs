@@ -129,7 +129,7 @@ async fn carried(
     identity: &Arc<Identity>,
     name: &str,
 ) -> Result<String, Unavailable> {
-    let mut request = Request::new(Full::from("{}"));
+    let mut request = Request::new(Full::<Bytes>::from("{}"));
     *request.method_mut() = ::http::Method::POST;
     *request.uri_mut() = "https://provider.example/path".parse().unwrap();
     credentials.authorize(identity, &mut request, b"{}").await?;
