@@ -30,7 +30,7 @@ const NOT_FORWARDED: [&str; 10] = [
 
 /// Last segments of endpoints that call a model: these have a route, a price and a budget, and are
 /// called through it. Of the providers' own references; lower case.
-const MODEL_CALLS: [&str; 25] = [
+const MODEL_CALLS: [&str; 27] = [
     "chat",
     "complete",
     "completions",
@@ -49,16 +49,18 @@ const MODEL_CALLS: [&str; 25] = [
     "variations",
     "messages",
     "count_tokens",
+    "count-tokens",
     "converse",
     "converse-stream",
     "invoke",
     "invoke-with-response-stream",
+    "invoke-with-bidirectional-stream",
     "realtime",
     "predict",
     "ocr",
 ];
 /// The same behind the colon of Google's custom methods.
-const MODEL_METHODS: [&str; 8] = [
+const MODEL_METHODS: [&str; 15] = [
     "generatecontent",
     "streamgeneratecontent",
     "counttokens",
@@ -67,6 +69,13 @@ const MODEL_METHODS: [&str; 8] = [
     "predict",
     "rawpredict",
     "streamrawpredict",
+    "directpredict",
+    "directrawpredict",
+    "streamingpredict",
+    "streamingrawpredict",
+    "serverstreamingpredict",
+    "predictlongrunning",
+    "computetokens",
 ];
 
 /// A path in its parts.
@@ -231,6 +240,8 @@ mod tests {
             "/v1/messages/count_tokens",
             "/realtime/client_secrets",
             "/openai/deployments/x/images/generations",
+            "/publishers/google/models/veo:predictLongRunning",
+            "/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream",
         ] {
             assert!(below(rest).calls_model(), "{rest}");
         }
