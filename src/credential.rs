@@ -87,6 +87,10 @@ impl Credentials {
         request: &mut Request<B>,
         body: &[u8],
     ) -> Result<(), Unavailable> {
+        // It came with the caller's headers.
+        if **identity == Identity::Caller {
+            return Ok(());
+        }
         if let Identity::Aws(aws) = &**identity
             && aws.role.is_none()
             && let Some(keys) = &aws.keys
@@ -142,6 +146,7 @@ impl Credentials {
                 Identity::Aws(aws) => aws::fetch(self, aws).await,
                 Identity::Gcp(gcp) => gcp::fetch(self, gcp).await,
                 Identity::Azure(azure) => azure::fetch(self, azure).await,
+                Identity::Caller => Err(Unavailable::NoIdentity("the caller's provider")),
             }
         })
     }

@@ -73,6 +73,7 @@ fn identity(identity: &Identity) -> Value {
         Identity::Aws(_) => "aws",
         Identity::Gcp(_) => "gcp",
         Identity::Azure(_) => "azure",
+        Identity::Caller => return json!({ "passthrough": true }),
     };
     let role = match identity {
         Identity::Aws(aws) => aws.role.as_ref().map(|role| &*role.arn),

@@ -125,7 +125,7 @@ impl Inputs {
             let Some(auth) = object.spec.as_ref().ok().and_then(|spec| spec.auth.as_ref()) else {
                 continue;
             };
-            let ProviderAuth { api_keys, aws, gcp, azure } = auth;
+            let ProviderAuth { api_keys, aws, gcp, azure, passthrough: _ } = auth;
             let keys = api_keys.iter().flatten().map(|key| &key.secret_key_ref.name);
             let others = [
                 aws.as_ref().and_then(|aws| aws.secret_ref.as_ref()),

@@ -27,6 +27,7 @@ use crate::{
 use super::{
     admit,
     body::Opened,
+    identify::own_credential,
     keys::KeyPool,
     select::{Candidate, Order, Turns},
     settle::Settlement,
@@ -146,6 +147,9 @@ impl Attempts<'_> {
             self.settlement.serve(call.endpoint, &call.route, index, candidate);
             self.settlement.estimate();
             return count::count(call, candidate).await;
+        }
+        if provider.is_passthrough() && own_credential(&call.headers).is_none() {
+            return Err(Failure::no_own_credential());
         }
         let translated =
             translate(call, candidate).map_err(|error| Failure::untranslatable(error.into()))?;

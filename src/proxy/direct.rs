@@ -227,7 +227,8 @@ async fn deliver(
     {
         pipeline.credentials.refused(identity);
     }
-    if status == StatusCode::UNAUTHORIZED || status.is_informational() {
+    let is_gateways = status == StatusCode::UNAUTHORIZED && !provider.is_passthrough();
+    if is_gateways || status.is_informational() {
         let dialect = provider.main_dialect();
         let error = decode_error(dialect, status, &head.headers, b"").shield_credential();
         return reject(dialect, &Rejection::fail(error, None), settlement);

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 
 use crate::{
@@ -18,6 +18,8 @@ const KEY_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-goog-api-key"),
 ];
+/// Where a caller puts the gateway's key that keeps the others for its own credential of a provider.
+const GATEWAY_KEY: HeaderName = HeaderName::from_static("x-sluice-api-key");
 
 /// Where Google's older clients put it in the query. It is never recorded or forwarded.
 const QUERY_KEY: &str = "key";
@@ -58,6 +60,25 @@ pub fn key_missing() -> Rejection {
     unauthorized("no API key was sent: send one as \"Authorization: Bearer KEY\", or as x-api-key")
 }
 
+/// The caller's own credential for the provider, where it has sent the gateway's key apart from it. The
+/// gateway's key in both places is none.
+pub fn own_credential(headers: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
+    let gateways = headers.get(GATEWAY_KEY)?.as_bytes().trim_ascii();
+    let mut names = std::iter::once(header::AUTHORIZATION).chain(KEY_HEADERS);
+    let (name, mut value) =
+        names.find_map(|name| headers.get(&name).cloned().map(|value| (name, value)))?;
+    value.set_sensitive(true);
+    (key_of(&value) != gateways).then_some((name, value))
+}
+
+/// The answer to who calls a provider that takes the caller's own credential, without one.
+pub fn own_credential_missing() -> Rejection {
+    let message = "this model's provider takes the caller's own credential: send the gateway's key as \
+                   x-sluice-api-key, and the provider's where the client puts its key";
+    let (status, kind) = (StatusCode::UNAUTHORIZED, ErrorKind::Authentication);
+    Rejection::refuse(status, kind, "provider_credential_missing", message)
+}
+
 fn unauthorized(message: impl Into<String>) -> Rejection {
     Rejection::refuse(
         StatusCode::UNAUTHORIZED,
@@ -70,13 +91,11 @@ fn unauthorized(message: impl Into<String>) -> Rejection {
 /// The credential as it was sent. An `Authorization` of another scheme is a credential too: it is
 /// refused, not ignored.
 fn credential(headers: &HeaderMap) -> Option<&[u8]> {
+    if let Some(value) = headers.get(GATEWAY_KEY) {
+        return Some(value.as_bytes().trim_ascii());
+    }
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let value = value.as_bytes().trim_ascii();
-        let key = match value.split_at_checked(7) {
-            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
-            _ => value,
-        };
-        return Some(key);
+        return Some(key_of(value));
     }
     KEY_HEADERS.iter().find_map(|name| headers.get(name)).map(|value| value.as_bytes())
 }
@@ -85,6 +104,15 @@ fn credential(headers: &HeaderMap) -> Option<&[u8]> {
 fn in_query(query: &str) -> Option<Cow<'_, str>> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(name, _)| *name == QUERY_KEY).map(|(_, value)| decoded(value))
+}
+
+/// The key in a header, with or without the scheme.
+pub fn key_of(value: &HeaderValue) -> &[u8] {
+    let value = value.as_bytes().trim_ascii();
+    match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
+        _ => value,
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +140,28 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, value.parse().unwrap());
         identify(&consumers(None), &headers, None, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_gateways_key_apart_leaves_the_others_to_the_provider() {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", "Bearer theirs".parse().unwrap());
+        assert_eq!(own_credential(&headers), None);
+        headers.insert("x-sluice-api-key", "sk-1".parse().unwrap());
+        assert!(
+            identify(&consumers(None), &headers, None, Timestamp::UNIX_EPOCH).unwrap().is_some()
+        );
+        let (name, value) = own_credential(&headers).unwrap();
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("authorization", "Bearer theirs"));
+        assert!(value.is_sensitive());
+        headers.insert("x-sluice-api-key", "wrong".parse().unwrap());
+        assert!(identify(&consumers(None), &headers, None, Timestamp::UNIX_EPOCH).is_err());
+        for (name, value) in [("authorization", "bearer  sk-1"), ("x-api-key", "sk-1")] {
+            let mut both = HeaderMap::new();
+            both.insert("x-sluice-api-key", "sk-1".parse().unwrap());
+            both.insert(name, value.parse().unwrap());
+            assert_eq!(own_credential(&both), None, "{name}");
+        }
     }
 
     #[test]

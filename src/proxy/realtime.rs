@@ -26,7 +26,7 @@ use super::{
     admit::{exceeded, leave_out_unpriced},
     attempt::{Failure, Reason, error_answer},
     ending::Ending,
-    identify::{identify, key_missing},
+    identify::{identify, key_missing, own_credential},
     pipeline::{named_user, note_consumer, select},
     respond::{self, Rejection},
     select::{Candidate, Order},
@@ -157,6 +157,9 @@ async fn once(
 ) -> Result<Response<UpstreamBody>, Failure> {
     let (target, provider) = (&candidate.target, &candidate.target.provider);
     let now = Instant::now();
+    if provider.is_passthrough() && own_credential(&by.headers).is_none() {
+        return Err(Failure::no_own_credential());
+    }
     let key = pipeline.keys.choose(provider, (&candidate.model, &[]), now);
     let key = key.map_err(|_| Failure::exhausted(target))?;
     let key = key.and_then(|key| provider.credentials.get(key));

@@ -1,11 +1,11 @@
-//! Identities of clouds: who a provider's requests are sent as. Values only; tokens and signatures are
-//! made from them in `credential`.
+//! Who a provider's requests are sent as, where it is no key of its own: identities of clouds, and the
+//! caller. Values only; tokens and signatures are made from them in `credential`.
 
 use std::sync::Arc;
 
 use super::SecretString;
 
-/// An identity that a cloud gives credentials for.
+/// An identity that a cloud gives credentials for, or the caller's.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Identity {
     /// AWS: requests are signed.
@@ -14,6 +14,8 @@ pub enum Identity {
     Gcp(GcpIdentity),
     /// Microsoft Entra ID: requests carry an access token.
     Azure(AzureIdentity),
+    /// The caller itself: requests carry its own credential for the provider.
+    Caller,
 }
 
 impl Identity {
@@ -36,6 +38,7 @@ impl Identity {
             Self::Gcp(gcp) => *gcp == GcpIdentity::Own,
             Self::Azure(AzureIdentity::Application { secret, .. }) => secret.is_none(),
             Self::Azure(AzureIdentity::Own) => true,
+            Self::Caller => false,
         }
     }
 }

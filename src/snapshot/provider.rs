@@ -54,6 +54,11 @@ impl Provider {
         }
     }
 
+    /// Whether it is called with the caller's own credential.
+    pub fn is_passthrough(&self) -> bool {
+        self.identity.as_deref() == Some(&Identity::Caller)
+    }
+
     /// The main one of the wire formats that it speaks.
     pub fn main_dialect(&self) -> Dialect {
         self.dialects.first().copied().unwrap_or(Dialect::OpenAi)

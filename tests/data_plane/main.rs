@@ -24,6 +24,7 @@ mod holding;
 mod identity;
 mod media;
 mod mock;
+mod passthrough;
 mod prices;
 mod realtime;
 mod realtime_provider;

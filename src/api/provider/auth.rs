@@ -1,7 +1,7 @@
 //! How Sluice proves to a provider who it is: keys and identities of clouds, and where their secrets
 //! lie. The values themselves are read elsewhere.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::api::reference::{SecretKeyRef, SecretRef};
@@ -10,8 +10,8 @@ use crate::api::reference::{SecretKeyRef, SecretRef};
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "[has(self.apiKeys), has(self.aws), has(self.gcp), has(self.azure)].exists_one(set, set)",
-     "message": "auth needs exactly one of apiKeys, aws, gcp and azure, for example apiKeys: [{secretKeyRef: {name: provider, key: api-key}}]"}
+    {"rule": "[has(self.apiKeys), has(self.aws), has(self.gcp), has(self.azure), has(self.passthrough)].exists_one(set, set)",
+     "message": "auth needs exactly one of apiKeys, aws, gcp, azure and passthrough, for example apiKeys: [{secretKeyRef: {name: provider, key: api-key}}]"}
 ]))]
 pub struct ProviderAuth {
     /// API keys from Secrets of this namespace. Several form a pool: requests are spread by weight,
@@ -31,6 +31,23 @@ pub struct ProviderAuth {
     /// An identity of Microsoft Entra ID, for type AzureOpenAI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub azure: Option<AzureAuth>,
+    /// `{}`: the caller's own credential for the provider is forwarded. It is what the caller sends
+    /// as `Authorization`, `x-api-key`, `api-key` or `x-goog-api-key` beside the gateway's own key
+    /// in `x-sluice-api-key`; a caller that sends no such header is refused with 401. Whoever may
+    /// write this provider's address is shown the credentials of its callers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "no_settings")]
+    pub passthrough: Option<PassthroughAuth>,
+}
+
+/// The caller's own credential. It has no settings.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PassthroughAuth {}
+
+/// An object without members: structural schemas cannot forbid them, and the API server prunes them.
+fn no_settings(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object"})
 }
 
 /// One API key of the pool.

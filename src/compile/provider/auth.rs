@@ -58,10 +58,15 @@ pub(super) fn authentication(
         let credentials = api_keys(context, sources, verdict)?;
         return Some(Authentication { credentials, identity: None });
     }
+    if auth.passthrough.is_some() {
+        let identity = Some(Arc::new(Identity::Caller));
+        return Some(Authentication { credentials: Vec::new(), identity });
+    }
     let identity = match identity(context, auth) {
         Ok(Some(identity)) => identity,
         Ok(None) => {
-            let message = "auth is empty: set apiKeys, aws, gcp or azure, or leave auth out";
+            let message =
+                "auth is empty: set apiKeys, aws, gcp, azure or passthrough, or leave auth out";
             verdict.errors.push(Problem::new(Reason::Invalid, message));
             return None;
         }

@@ -124,6 +124,18 @@ fn azure_is_reached_by_any_form_of_its_address() {
 }
 
 #[test]
+fn passthrough_takes_the_callers_own_credential_wherever_the_provider_is() {
+    for spec in [
+        json!({"type": "Anthropic", "auth": {"passthrough": {}}}),
+        json!({"type": "VLLM", "endpoint": "https://vllm.example/v1", "auth": {"passthrough": {}}}),
+        json!({"type": "AzureOpenAI", "endpoint": "https://e.example", "auth": {"passthrough": {}}}),
+    ] {
+        let provider = ready(spec, &[]);
+        assert!(provider.is_passthrough() && provider.credentials.is_empty());
+    }
+}
+
+#[test]
 fn responses_are_spoken_where_the_server_has_them() {
     const BOTH: &[Dialect] = &[Dialect::OpenAi, Dialect::Responses];
     const CHAT: &[Dialect] = &[Dialect::OpenAi];

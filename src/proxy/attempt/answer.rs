@@ -201,7 +201,7 @@ pub async fn error_answer(
         );
         let code = "upstream_redirect";
         let error = ApiError::new(StatusCode::BAD_GATEWAY, ErrorKind::Upstream, code, message);
-        return Failure::status(status, error, headers);
+        return Failure::status(&candidate.target.provider, status, error, headers);
     }
     let by = (Instant::now() + ERROR_PATIENCE).min(deadline);
     let mut text = BytesMut::new();
@@ -212,7 +212,8 @@ pub async fn error_answer(
     }
     text.truncate(MAX_ERROR);
     let codec = errors(candidate.translator.upstream());
-    let mut failure = Failure::status(status, codec.decode(status, headers, &text), headers);
+    let error = codec.decode(status, headers, &text);
+    let mut failure = Failure::status(&candidate.target.provider, status, error, headers);
     failure.retry_after = failure.retry_after.or_else(|| codec.retry_after(&text));
     failure
 }

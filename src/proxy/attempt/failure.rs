@@ -6,11 +6,13 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     llm::{ApiError, ErrorKind, ResponseError, StreamFault},
-    snapshot::{Credential, Target},
+    snapshot::{Credential, Provider, Target},
     telemetry::Outcome,
 };
 
-use super::super::{body::stream_error, respond::Rejection, upstream::SendError};
+use super::super::{
+    body::stream_error, identify::own_credential_missing, respond::Rejection, upstream::SendError,
+};
 
 /// Longest detail in a record, in bytes.
 const MAX_DETAIL: usize = 160;
@@ -38,6 +40,8 @@ pub enum Reason {
     Credentials,
     /// The provider's cloud issues no credentials.
     CredentialsUnavailable,
+    /// The provider takes the caller's own credential, and there is none.
+    OwnCredential,
     /// The request cannot be put into the provider's dialect.
     Translation,
     /// Parameters would be lost, which the route does not want.
@@ -60,6 +64,7 @@ impl Reason {
             Self::Malformed => "malformed".into(),
             Self::Credentials => "credentials".into(),
             Self::CredentialsUnavailable => "credentials_unavailable".into(),
+            Self::OwnCredential => "own_credential".into(),
             Self::Translation => "translation".into(),
             Self::Fidelity => "fidelity".into(),
             Self::NoTarget => "no_target".into(),
@@ -121,7 +126,7 @@ impl Failure {
     /// The answer to the caller. A request that cannot be translated is refused; no provider failed.
     pub fn into_rejection(self) -> Rejection {
         let outcome = match self.reason {
-            Reason::Translation | Reason::Fidelity => Outcome::Refused,
+            Reason::Translation | Reason::Fidelity | Reason::OwnCredential => Outcome::Refused,
             _ => Outcome::Failed,
         };
         Rejection { outcome, ..Rejection::fail(self.error, self.retry_after) }
@@ -205,12 +210,18 @@ impl Failure {
     }
 
     /// An error answer.
-    pub fn status(status: StatusCode, error: ApiError, headers: &HeaderMap) -> Self {
+    pub fn status(
+        provider: &Provider,
+        status: StatusCode,
+        error: ApiError,
+        headers: &HeaderMap,
+    ) -> Self {
         Self {
             reason: Reason::Status(status.as_u16()),
             retry_after: retry_after(headers),
             detail: error.code.clone().into_owned(),
-            error: error.shield_credential(),
+            // Of its own credential the caller must know.
+            error: if provider.is_passthrough() { error } else { error.shield_credential() },
         }
     }
 
@@ -245,6 +256,12 @@ impl Failure {
         );
         let (status, code) = (StatusCode::BAD_GATEWAY, "upstream_credentials_exhausted");
         Self::new(Reason::Credentials, status, code, message)
+    }
+
+    /// The provider takes the caller's own credential, and there is none.
+    pub fn no_own_credential() -> Self {
+        let (reason, error) = (Reason::OwnCredential, own_credential_missing().error);
+        Self { reason, error, retry_after: None, detail: String::new() }
     }
 
     /// The request itself is at fault.

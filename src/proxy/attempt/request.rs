@@ -8,7 +8,13 @@ use crate::{
     snapshot::{Addressing, Credential, KeyHeader, Provider},
 };
 
-use super::{super::select::Candidate, Call};
+use super::{
+    super::{
+        identify::{key_of, own_credential},
+        select::Candidate,
+    },
+    Call,
+};
 
 /// Forwarded whatever the dialects are.
 const FORWARDED: [HeaderName; 4] = [
@@ -70,9 +76,15 @@ pub fn headers(
         headers.insert(name, value.clone());
     }
     let key_header = key_header(&candidate.target.provider, upstream);
-    if let Some((name, value)) = key.and_then(|key| credential(key_header, key)) {
-        headers.insert(name, value);
-    }
+    let credential = match candidate.target.provider.is_passthrough() {
+        true => own_credential(&call.headers).and_then(|own| {
+            // A client of the provider's own dialect knows where it goes.
+            let is_at_home = candidate.translator.is_passthrough();
+            if is_at_home { Some(own) } else { placed(key_header, &own.1) }
+        }),
+        false => key.and_then(|key| credential(key_header, key)),
+    };
+    headers.extend(credential);
     headers
 }
 
@@ -81,6 +93,11 @@ fn content_type(call: &Call) -> HeaderValue {
     let form = call.peek.form.as_ref().map(|form| HeaderValue::try_from(form.content_type()));
     let json = HeaderValue::from_static("application/json");
     form.and_then(Result::ok).unwrap_or(json)
+}
+
+/// A caller's credential where the provider takes keys.
+fn placed(header: KeyHeader, own: &HeaderValue) -> Option<(HeaderName, HeaderValue)> {
+    carried(header, std::str::from_utf8(key_of(own)).ok()?)
 }
 
 /// Whether the route sets a parameter that later versions of Anthropic's API refuse.
@@ -102,7 +119,10 @@ pub fn key_header(provider: &Provider, upstream: Dialect) -> KeyHeader {
 
 /// A key as the provider takes it.
 pub fn credential(header: KeyHeader, key: &Credential) -> Option<(HeaderName, HeaderValue)> {
-    let key = key.key.expose();
+    carried(header, key.key.expose())
+}
+
+fn carried(header: KeyHeader, key: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = match header {
         KeyHeader::Bearer => {
             (header::AUTHORIZATION, HeaderValue::try_from(["Bearer ", key].concat()))

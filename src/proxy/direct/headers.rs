@@ -8,7 +8,10 @@ use crate::{
     snapshot::{Credential, Endpoint, Provider},
 };
 
-use super::super::attempt::{credential, key_header};
+use super::super::{
+    attempt::{credential, key_header},
+    identify::own_credential,
+};
 
 /// Belong to one hop (RFC 9110, 7.6.1), both ways.
 const HOP_BY_HOP: [&str; 7] =
@@ -83,10 +86,10 @@ pub fn request(caller: &HeaderMap, provider: &Provider, key: Option<&Credential>
     for (name, value) in &provider.headers {
         headers.insert(name, value.clone());
     }
-    if let Some((name, value)) = key.and_then(|key| credential(key_header(provider, dialect), key))
-    {
-        headers.insert(name, value);
-    }
+    headers.extend(match provider.is_passthrough() {
+        true => own_credential(caller),
+        false => key.and_then(|key| credential(key_header(provider, dialect), key)),
+    });
     headers
 }
 

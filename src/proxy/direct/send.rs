@@ -18,6 +18,7 @@ use super::{
     super::{
         Limits, Pipeline,
         body::shutting_down,
+        identify::{own_credential, own_credential_missing},
         parse::{Unread, collect},
         respond::Rejection,
         upstream::{Outgoing, SendError, UpstreamBody},
@@ -109,6 +110,9 @@ fn request(
     body: Outgoing,
 ) -> Result<Request<Outgoing>, Rejection> {
     let provider = &call.provider;
+    if provider.is_passthrough() && own_credential(&call.head.headers).is_none() {
+        return Err(own_credential_missing());
+    }
     let unusable = || {
         let message = "the provider has no address that can be called directly";
         failure(StatusCode::BAD_GATEWAY, "upstream_unreachable", message)

@@ -13,6 +13,7 @@ use crate::{
 
 use super::super::{
     attempt::{credential, key_header},
+    identify::own_credential,
     respond::Rejection,
 };
 
@@ -90,7 +91,7 @@ pub fn read(head: &Parts) -> Result<Asked, Rejection> {
 /// sent in a header, unless there is one.
 pub fn credentials(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
-    let names = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+    let names = ["x-sluice-api-key", "authorization", "x-api-key", "api-key", "x-goog-api-key"];
     if names.iter().any(|name| headers.contains_key(*name)) {
         return headers;
     }
@@ -155,11 +156,10 @@ pub fn request(
     }
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    if let Some((name, value)) =
-        key.and_then(|key| credential(key_header(provider, Dialect::OpenAi), key))
-    {
-        headers.insert(name, value);
-    }
+    headers.extend(match provider.is_passthrough() {
+        true => own_credential(caller),
+        false => key.and_then(|key| credential(key_header(provider, Dialect::OpenAi), key)),
+    });
     headers
 }
 
