@@ -221,14 +221,14 @@ async fn deliver(
 ) -> Response<Body> {
     let (head, mut upstream) = response.into_parts();
     let (provider, status) = (&call.provider, head.status);
-    // The caller's key was right: a 401 is about the gateway's, and 1xx is no answer.
-    if let Some(identity) = &provider.identity
-        && identity.is_doubted_by(status.as_u16())
-    {
+    let doubted = provider.identity.as_ref().filter(|it| it.is_doubted_by(status.as_u16()));
+    if let Some(identity) = doubted {
         pipeline.credentials.refused(identity);
     }
-    let is_gateways = status == StatusCode::UNAUTHORIZED && !provider.is_passthrough();
-    if is_gateways || status.is_informational() {
+    // The caller's key was right: a 401, and of AWS a 403 that tells whose identity it is, is about
+    // the gateway's. 1xx is no answer.
+    let is_refusal = status == StatusCode::UNAUTHORIZED || doubted.is_some();
+    if (is_refusal && !provider.is_passthrough()) || status.is_informational() {
         let dialect = provider.main_dialect();
         let error = decode_error(dialect, status, &head.headers, b"").shield_credential();
         return reject(dialect, &Rejection::fail(error, None), settlement);

@@ -217,6 +217,16 @@ async fn direct_calls_are_signed_with_their_body_and_query() {
 }
 
 #[tokio::test]
+async fn a_direct_callers_error_does_not_tell_whose_identity_was_refused() {
+    let told = "User: arn:aws:sts::123456789012:assumed-role/gateway is not authorized";
+    let upstream = Upstream::always(refusal(403, "AccessDeniedException", told)).await;
+    let gateway = direct(&upstream, Limits::default()).await;
+    let reply = gateway.ask("/providers/team/openai/files", "data").await;
+    assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
+    assert!(!reply.text().contains("arn:"), "{}", reply.text());
+}
+
+#[tokio::test]
 async fn a_direct_call_whose_body_cannot_be_held_to_be_signed_is_refused() {
     let upstream = Upstream::answering(|received| checked(received, FIRST, answer())).await;
     let gateway = direct(&upstream, Limits { max_body: 10, ..Limits::default() }).await;
