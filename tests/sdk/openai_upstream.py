@@ -23,6 +23,7 @@ RESPONSES = {
     "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls",
     "max_output_tokens", "temperature", "top_p", "top_logprobs", "include", "reasoning", "text",
     "user", "store", "stream", "previous_response_id", "metadata", "prompt_cache_key",
+    "client_metadata",
 }
 ITEMS = {
     "message": {"type", "role", "content", "id", "status", "phase"},
@@ -184,11 +185,11 @@ def ask_responses(body):
                 system.append(text)
     tools = []
     for tool in body.get("tools", []):
-        must(tool["type"] in {"function", "custom", *HOSTED}, f"tools {tool['type']!r}")
+        must(tool["type"] in {"function", "custom", "namespace", *HOSTED}, tool["type"])
         if tool["type"] == "function":
             known("tools", tool, {"type", "name", "description", "parameters", "strict"})
             must("strict" in tool, "strict is true unless said otherwise")
-        if tool["type"] not in HOSTED:
+        if tool["type"] in {"function", "custom"}:
             tools.append((tool["name"], tool["type"]))
     if body.get("tool_choice") == "none":
         tools = []
