@@ -55,7 +55,7 @@ pub struct AIBudgetSpec {
     #[schemars(length(max = 4), extend("items" = {"type": "string", "maxLength": 80, "x-kubernetes-validations": [
         {"rule": "self.matches('^(Consumer|App|Team|Environment|User|Route|Model|Provider|Namespace|Header:[A-Za-z0-9-]+)$')",
          "message": "per takes Consumer, App, Team, Environment, User, Route, Model, Provider, Namespace or Header:name"},
-        {"rule": "!(self.lowerAscii() in ['header:authorization', 'header:proxy-authorization', 'header:x-api-key', 'header:api-key', 'header:x-goog-api-key', 'header:cookie', 'header:set-cookie'])",
+        {"rule": "!(self.lowerAscii() in ['header:authorization', 'header:proxy-authorization', 'header:x-api-key', 'header:api-key', 'header:x-goog-api-key', 'header:x-sluice-api-key', 'header:cookie', 'header:set-cookie'])",
          "message": "this header carries credentials, and subjects are written into status for everyone who may read it: use Consumer to count by API key"}
     ]}), extend("x-kubernetes-list-type" = "set"))]
     pub per: Vec<String>,

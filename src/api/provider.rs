@@ -174,7 +174,7 @@ pub enum Scheme {
 pub struct Header {
     /// Name, case-insensitive.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), extend("x-kubernetes-validations" = [
-        {"rule": "!(self.lowerAscii() in ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'proxy-authorization'])",
+        {"rule": "!(self.lowerAscii() in ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'x-sluice-api-key', 'proxy-authorization'])",
          "message": "credentials do not belong in headers: store the key in a Secret and name it under auth.apiKeys"},
         {"rule": "!(self.lowerAscii() in ['host', 'content-length', 'content-type', 'transfer-encoding', 'connection', 'te', 'trailer', 'upgrade', 'keep-alive', 'accept-encoding', 'expect'])",
          "message": "this header is set by Sluice itself and can't be configured: remove it"}

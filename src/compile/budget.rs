@@ -18,12 +18,13 @@ use super::{Inputs, Kind, Meta, ObjectKey, Problem, Verdict, Verdicts, selector}
 
 /// Headers that no budget counts by: a subject ends up in status, in the API
 /// server's store and in refusals. The CRD refuses them too; an object may be older than its rule.
-const CREDENTIAL_HEADERS: [&str; 7] = [
+const CREDENTIAL_HEADERS: [&str; 8] = [
     "authorization",
     "proxy-authorization",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
+    "x-sluice-api-key",
     "cookie",
     "set-cookie",
 ];

@@ -340,9 +340,13 @@ fn no_budget_counts_by_a_header_that_carries_credentials() {
     let limits =
         json!([{"name": "day", "amount": "5", "unit": "USD", "window": {"calendar": "Day"}}]);
     let mut inputs = inputs();
-    for (header, is_refused) in
-        [("X-Team", false), ("Authorization", true), ("x-api-key", true), ("COOKIE", true)]
-    {
+    for (header, is_refused) in [
+        ("X-Team", false),
+        ("Authorization", true),
+        ("x-api-key", true),
+        ("X-Sluice-API-Key", true),
+        ("COOKIE", true),
+    ] {
         let per = json!({"limits": limits, "per": [format!("Header:{header}")]});
         budget(&mut inputs, "a/mine", per);
         let verdict = verdict(&compile(&inputs), Kind::Budget, "a/mine");
