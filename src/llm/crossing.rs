@@ -119,8 +119,9 @@ impl CrossingStream {
     }
 
     fn frame(&mut self, raw: &[u8], encoded: &mut Vec<u8>) -> Result<(), StreamFault> {
-        self.progress.frames = self.progress.frames.saturating_add(1);
         let frame = self.frames.parse(raw)?;
+        // A broken one is none, wherever the cut before it was.
+        self.progress.frames = self.progress.frames.saturating_add(1);
         if frame.data.is_empty() || self.progress.terminated {
             return Ok(());
         }

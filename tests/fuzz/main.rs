@@ -195,3 +195,12 @@ proptest! {
         checks::whole(&[&[pair, u8::from(request)][..], &damaged(body, &damages)].concat());
     }
 }
+
+/// Findings, which stay fixed.
+#[test]
+fn a_broken_message_behind_a_whole_one_counts_for_nothing_wherever_the_cut_is() {
+    let bytes = [0, b'\n', b'#', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
+    for pair in (0..checks::pairs()).filter(|pair| checks::upstream(*pair) == Dialect::Bedrock) {
+        checks::stream(&[&[pair, 0, 0][..], &bytes].concat());
+    }
+}
