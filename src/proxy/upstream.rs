@@ -162,8 +162,12 @@ async fn keep_sweeping(hosts: Weak<Hosts>) {
 
 /// Closes connections that nobody uses at `now`, and forgets addresses without any.
 fn sweep(hosts: &Hosts, now: Instant) {
+    let all: Vec<_> = hosts.read().values().cloned().collect();
+    for host in all {
+        host.sweep(now);
+    }
     // Whoever has one in hand gives connections back to it.
-    hosts.write().retain(|_, host| host.sweep(now) || Arc::strong_count(host) > 1);
+    hosts.write().retain(|_, host| host.has_any() || Arc::strong_count(host) > 1);
 }
 
 /// An error with its causes, in one line.

@@ -11,14 +11,26 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
-use super::{super::mock, SendError, chain, connection::Http1, host::Host};
+use super::{
+    super::mock,
+    SendError, chain,
+    connection::{Claim, Http1},
+    host::Host,
+};
 
 /// The answer's body as it comes from a provider.
 pub enum UpstreamBody {
     /// From an HTTP/1.1 connection.
     Http1(Driven),
-    /// From a connection that is a task.
-    Shared(Incoming),
+    /// From an HTTP/2 connection, of which it has a stream.
+    Http2 {
+        /// What comes on it.
+        body: Incoming,
+        /// Held until it has ended.
+        _claim: Claim,
+    },
+    /// From a connection of its own.
+    Upgrade(Incoming),
     /// From the built-in mock.
     Mock(Pin<Box<mock::Body>>),
 }
@@ -31,7 +43,7 @@ impl UpstreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
         match self {
             Self::Http1(body) => body.poll_frame(cx),
-            Self::Shared(body) => {
+            Self::Http2 { body, .. } | Self::Upgrade(body) => {
                 Pin::new(body).poll_frame(cx).map(|next| next.map(|frame| frame.map_err(broken)))
             }
             Self::Mock(body) => {
@@ -44,7 +56,7 @@ impl UpstreamBody {
     pub fn is_end(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end(),
-            Self::Shared(body) => body.is_end_stream(),
+            Self::Http2 { body, .. } | Self::Upgrade(body) => body.is_end_stream(),
             Self::Mock(body) => body.is_end_stream(),
         }
     }

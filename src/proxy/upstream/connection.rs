@@ -5,6 +5,10 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -28,8 +32,9 @@ const CONNECTION_WINDOW: u32 = 32 << 20;
 const H2_PING_EVERY: Duration = Duration::from_secs(30);
 const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends on a shared HTTP/2 connection.
-pub type Http2 = http2::SendRequest<Outgoing>;
+/// Streams that an HTTP/2 connection may have at once until its provider says how many: fewer than
+/// that are not recommended (RFC 9113, 6.5.2).
+const STREAMS: usize = 100;
 
 /// Why a request got no answer.
 pub enum Unanswered {
@@ -125,37 +130,105 @@ pub async fn exchange_once(
     sender.send_request(request).await.map_err(|error| SendError::Closed(chain(&error)))
 }
 
-/// Begins to speak HTTP/2.
-///
-/// # Errors
-/// [`SendError::Connect`].
-pub async fn http2(io: Box<dyn Io>) -> Result<Http2, SendError> {
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .keep_alive_interval(H2_PING_EVERY)
-        .keep_alive_timeout(H2_PING_TIMEOUT)
-        .handshake(io)
-        .await
-        .map_err(refused)?;
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(sender)
+/// An HTTP/2 connection, which requests share.
+pub struct Http2 {
+    sender: http2::SendRequest<Outgoing>,
+    load: Arc<Load>,
 }
 
-/// Sends a request in absolute form on an HTTP/2 connection, and waits for the head of its answer.
-///
-/// # Errors
-/// [`Unanswered`].
-pub async fn exchange_http2(
-    mut sender: Http2,
-    request: Request<Outgoing>,
-) -> Result<Response<Incoming>, Unanswered> {
-    if let Err(error) = sender.ready().await {
-        let reason = SendError::Closed(chain(&error));
-        return Err(Unanswered::Unsent(Box::new(request), reason));
+/// How many streams there are, and how many there may be.
+struct Load {
+    streams: AtomicUsize,
+    room: AtomicUsize,
+}
+
+/// The right to one of a connection's streams, until it is dropped.
+pub struct Claim(Arc<Load>);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
-    sender.try_send_request(request).await.map_err(Unanswered::from)
+}
+
+/// An HTTP/2 connection with room for a request.
+pub struct Claimed {
+    sender: http2::SendRequest<Outgoing>,
+    claim: Claim,
+}
+
+impl Http2 {
+    /// Begins to speak HTTP/2.
+    ///
+    /// # Errors
+    /// [`SendError::Connect`].
+    pub async fn handshake(io: Box<dyn Io>) -> Result<Self, SendError> {
+        let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_max_send_streams(STREAMS)
+            .keep_alive_interval(H2_PING_EVERY)
+            .keep_alive_timeout(H2_PING_TIMEOUT)
+            .handshake(io)
+            .await
+            .map_err(refused)?;
+        let load = Arc::new(Load { streams: AtomicUsize::new(0), room: AtomicUsize::new(STREAMS) });
+        let told = Arc::clone(&load);
+        tokio::spawn(async move {
+            let driven = poll_fn(|cx| {
+                let polled = Pin::new(&mut connection).poll(cx);
+                told.room.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                polled
+            });
+            drop(driven.await);
+        });
+        Ok(Self { sender, load })
+    }
+
+    /// Whether no request can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Whether no request is on its way.
+    pub fn is_idle(&self) -> bool {
+        self.load.streams.load(Ordering::Relaxed) == 0
+    }
+
+    /// Room for one more request: beyond what the provider allows it would wait for others' ends.
+    pub fn claim(&self) -> Option<Claimed> {
+        if self.is_closed() {
+            return None;
+        }
+        let Load { streams, room } = &*self.load;
+        let room = room.load(Ordering::Relaxed);
+        streams
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |streams| {
+                (streams < room).then_some(streams + 1)
+            })
+            .ok()?;
+        Some(Claimed { sender: self.sender.clone(), claim: Claim(Arc::clone(&self.load)) })
+    }
+}
+
+impl Claimed {
+    /// Sends a request in absolute form, and waits for the head of its answer. The claim is to be
+    /// kept until the answer has ended.
+    ///
+    /// # Errors
+    /// [`Unanswered`].
+    pub async fn exchange(
+        mut self,
+        request: Request<Outgoing>,
+    ) -> Result<(Response<Incoming>, Claim), Unanswered> {
+        if let Err(error) = self.sender.ready().await {
+            let reason = SendError::Closed(chain(&error));
+            return Err(Unanswered::Unsent(Box::new(request), reason));
+        }
+        let response = self.sender.try_send_request(request).await?;
+        Ok((response, self.claim))
+    }
 }
 
 fn refused(error: hyper::Error) -> SendError {

@@ -16,13 +16,16 @@ use super::{
     Outgoing, SendError, UpstreamBody,
     body::Driven,
     connect::{Connector, Http},
-    connection::{self, Http1, Http2, Unanswered},
+    connection::{self, Claimed, Http1, Http2, Unanswered},
 };
 
 /// Idle connections kept for each address.
 const IDLE_CONNECTIONS: usize = 1024;
 /// How long one may be idle.
 const IDLE_TIME: Duration = Duration::from_secs(90);
+/// How long a request waits for a connection that another one makes, and that both may share, before
+/// it makes its own.
+const TURN: Duration = Duration::from_millis(500);
 
 /// One scheme and authority.
 pub struct Host {
@@ -46,12 +49,39 @@ struct Idle {
 enum Spoken {
     Unknown,
     Http1,
-    Http2(Http2),
+    /// The connections, at least one. The first with room is used: what nobody needs gets old.
+    Http2(Vec<Shared>),
+}
+
+struct Shared {
+    connection: Http2,
+    /// When it was last used.
+    since: Instant,
+}
+
+impl Spoken {
+    /// Lets go of HTTP/2 connections that are not to be `kept`.
+    fn retain(&mut self, kept: impl Fn(&Shared) -> bool) {
+        if let Self::Http2(connections) = self {
+            connections.retain(kept);
+            if connections.is_empty() {
+                *self = Self::Unknown;
+            }
+        }
+    }
+
+    fn add(&mut self, connection: Http2) {
+        let shared = Shared { connection, since: Instant::now() };
+        match self {
+            Self::Http2(connections) => connections.push(shared),
+            Self::Unknown | Self::Http1 => *self = Self::Http2(vec![shared]),
+        }
+    }
 }
 
 enum Connection {
     Http1(Box<Http1>),
-    Http2(Http2),
+    Http2(Claimed),
 }
 
 impl Host {
@@ -63,6 +93,9 @@ impl Host {
         let named = host_header(&scheme, &authority);
         let header =
             HeaderValue::from_str(&named).map_err(|error| SendError::Connect(error.to_string()))?;
+        // HTTP/2 has it as `:authority`, which must not hold a user (RFC 9113, 8.3.1).
+        let authority =
+            Authority::try_from(named).map_err(|error| SendError::Connect(error.to_string()))?;
         let spoken = if scheme == Scheme::HTTPS { Spoken::Unknown } else { Spoken::Http1 };
         let (idle, spoken) = (Mutex::default(), Mutex::new(spoken));
         Ok(Self { scheme, authority, header, idle, spoken, turn: Turn::default() })
@@ -109,7 +142,7 @@ impl Host {
         let path = request.uri().path_and_query().cloned();
         self.address(&mut request, path.unwrap_or_else(|| PathAndQuery::from_static("/")));
         let response = connection::exchange_once(made.io, request).await?;
-        Ok(response.map(UpstreamBody::Shared))
+        Ok(response.map(UpstreamBody::Upgrade))
     }
 
     async fn exchange(
@@ -125,13 +158,10 @@ impl Host {
                 let host = Arc::clone(self);
                 Ok(response.map(|body| UpstreamBody::Http1(Driven::new(body, connection, host))))
             }
-            Connection::Http2(sender) => {
+            Connection::Http2(claimed) => {
                 *request.uri_mut() = self.uri(path.clone());
-                let sent = connection::exchange_http2(sender, request).await;
-                if matches!(sent, Err(Unanswered::Unsent(..))) {
-                    *self.spoken.lock() = Spoken::Unknown;
-                }
-                Ok(sent?.map(UpstreamBody::Shared))
+                let (response, claim) = claimed.exchange(request).await?;
+                Ok(response.map(|body| UpstreamBody::Http2 { body, _claim: claim }))
             }
         }
     }
@@ -152,10 +182,13 @@ impl Host {
 
     /// A connection that waits for a request.
     fn take(&self) -> Option<Connection> {
-        if let Spoken::Http2(sender) = &*self.spoken.lock()
-            && !sender.is_closed()
-        {
-            return Some(Connection::Http2(sender.clone()));
+        if let Spoken::Http2(connections) = &mut *self.spoken.lock() {
+            for shared in connections {
+                if let Some(claimed) = shared.connection.claim() {
+                    shared.since = Instant::now();
+                    return Some(Connection::Http2(claimed));
+                }
+            }
         }
         let idle = self.idle.lock().pop()?;
         Some(Connection::Http1(idle.connection))
@@ -181,7 +214,8 @@ impl Host {
         let _turn = if matches!(*self.spoken.lock(), Spoken::Http1) {
             None
         } else {
-            Some(timeout_at(by, self.turn.lock()).await.map_err(|_| SendError::late())?)
+            // One attempt that hangs must not take the others with it.
+            timeout_at(by.min(Instant::now() + TURN), self.turn.lock()).await.ok()
         };
         if let Some(connection) = self.take() {
             return Ok((connection, true));
@@ -190,9 +224,10 @@ impl Host {
         let left = by.saturating_duration_since(Instant::now());
         let made = connector.connect(&uri, Http::Any, left).await?;
         let connection = if made.is_http2 {
-            let sender = connection::http2(made.io).await?;
-            *self.spoken.lock() = Spoken::Http2(sender.clone());
-            Connection::Http2(sender)
+            let shared = Http2::handshake(made.io).await?;
+            let claimed = shared.claim().ok_or_else(SendError::ended)?;
+            self.spoken.lock().add(shared);
+            Connection::Http2(claimed)
         } else {
             *self.spoken.lock() = Spoken::Http1;
             Connection::Http1(Box::new(Http1::handshake(made.io).await?))
@@ -202,18 +237,25 @@ impl Host {
 
     /// Closes what at `now` was idle for too long or has ended. Whether anything is left.
     pub fn sweep(&self, now: Instant) -> bool {
-        let mut spoken = self.spoken.lock();
-        if matches!(&*spoken, Spoken::Http2(sender) if sender.is_closed()) {
-            *spoken = Spoken::Unknown;
-        }
-        let mut idle = self.idle.lock();
-        idle.retain_mut(|idle| now < idle.since + IDLE_TIME && idle.connection.is_idle());
-        !idle.is_empty() || matches!(*spoken, Spoken::Http2(_))
+        self.spoken.lock().retain(|shared| {
+            let is_used = !shared.connection.is_idle() || now < shared.since + IDLE_TIME;
+            is_used && !shared.connection.is_closed()
+        });
+        let is_gone = |idle: &mut Idle| now >= idle.since + IDLE_TIME || !idle.connection.is_idle();
+        let gone: Vec<_> = self.idle.lock().extract_if(.., is_gone).collect();
+        // Requests need not wait for it.
+        drop(gone);
+        self.has_any()
+    }
+
+    /// Whether it has any connection for a next request.
+    pub fn has_any(&self) -> bool {
+        matches!(*self.spoken.lock(), Spoken::Http2(_)) || !self.idle.lock().is_empty()
     }
 }
 
-/// Without the port that the scheme implies.
-fn host_header(scheme: &Scheme, authority: &Authority) -> String {
+/// Without a user, and without the port that the scheme implies.
+pub fn host_header(scheme: &Scheme, authority: &Authority) -> String {
     let implied = if *scheme == Scheme::HTTPS { 443 } else { 80 };
     match authority.port_u16() {
         Some(port) if port != implied => format!("{}:{port}", authority.host()),

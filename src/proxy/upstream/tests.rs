@@ -2,12 +2,16 @@
 //! used again.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use http_body_util::Full;
-use hyper::{body::Incoming, service::service_fn};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -29,6 +33,9 @@ async fn names_are_checked_after_resolution() {
         assert!(error.to_string().contains("own machine"), "{error}");
     }
 }
+
+/// Streams that the TLS server allows at once.
+const STREAMS: u32 = 8;
 
 /// A TLS server for `localhost` that answers with the version it was asked in; its certificate is
 /// the only one that the client trusts.
@@ -60,10 +67,15 @@ async fn counting_server(protocols: &[&str]) -> (SocketAddr, Upstreams, Arc<Atom
             count.fetch_add(1, Ordering::SeqCst);
             let answer = service_fn(async |request: Request<Incoming>| {
                 let version = format!("{:?}", request.version());
-                Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::from(version)))
+                let endless = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
+                Ok::<_, Infallible>(Response::new(match request.uri().path() {
+                    "/endless" => StreamBody::new(endless).boxed_unsync(),
+                    _ => Full::<Bytes>::from(version).boxed_unsync(),
+                }))
             });
             tokio::spawn(async move {
-                let connection = auto::Builder::new(TokioExecutor::new());
+                let mut connection = auto::Builder::new(TokioExecutor::new());
+                connection.http2().max_concurrent_streams(STREAMS);
                 let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
             });
         }
@@ -241,4 +253,118 @@ async fn an_idle_connection_that_the_provider_closes_is_let_go() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_beyond_the_streams_of_an_http2_connection_have_another_one() {
+    let (address, upstreams, accepted) = counting_server(&["h2"]).await;
+    let uri = format!("https://localhost:{}/", address.port());
+    // With its answer comes how many streams there may be.
+    ask(&upstreams, uri.clone()).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..STREAMS {
+        let request = Request::post(format!("{uri}endless")).body(Full::default()).unwrap();
+        held.push(upstreams.send(Duration::from_secs(5), request).await.unwrap());
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    let more = tokio::time::timeout(Duration::from_secs(10), ask(&upstreams, uri.clone())).await;
+    assert_eq!(more.expect("it waits for a stream").unwrap(), "HTTP/2.0");
+    assert_eq!(accepted.load(Ordering::SeqCst), 2);
+    held.pop();
+    ask(&upstreams, uri).await.unwrap();
+    assert_eq!(accepted.load(Ordering::SeqCst), 2, "room is used again");
+}
+
+#[tokio::test]
+async fn idle_http2_connections_are_closed_in_time_and_used_ones_are_not() {
+    let (address, upstreams, _) = counting_server(&["h2"]).await;
+    let uri = format!("https://localhost:{}/", address.port());
+    let request = Request::post(format!("{uri}endless")).body(Full::default()).unwrap();
+    let held = upstreams.send(Duration::from_secs(5), request).await.unwrap();
+    let host = upstreams.host(&uri.parse().unwrap()).unwrap();
+    let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(90));
+    assert!(host.sweep(later), "its stream is still there");
+    drop(held);
+    assert!(host.sweep(now), "it has just been used");
+    assert!(!host.sweep(later), "it was idle for too long");
+}
+
+#[tokio::test]
+async fn a_connection_that_hangs_while_it_is_made_does_not_hold_up_other_requests() {
+    let (address, upstreams, _) = counting_server(&["h2"]).await;
+    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("https://localhost:{}/", front.local_addr().unwrap().port());
+    let (stuck, is_stuck) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let _first = front.accept().await.unwrap();
+        stuck.send(()).unwrap();
+        while let Ok((mut stream, _)) = front.accept().await {
+            let mut behind = tokio::net::TcpStream::connect(address).await.unwrap();
+            tokio::spawn(
+                async move { tokio::io::copy_bidirectional(&mut stream, &mut behind).await },
+            );
+        }
+    });
+    let request = Request::post(&uri).body(Full::<Bytes>::default()).unwrap();
+    let first = upstreams.send(Duration::from_secs(60), request);
+    let second = async {
+        is_stuck.await.unwrap();
+        ask(&upstreams, uri.clone()).await
+    };
+    tokio::select! {
+        _ = first => panic!("nobody answers it"),
+        second = second => assert_eq!(second.unwrap(), "HTTP/2.0"),
+    }
+}
+
+#[test]
+fn the_authority_holds_neither_a_user_nor_the_port_that_is_implied() {
+    for (named, sent) in [
+        ("me:secret@api.example.com:443", "api.example.com"),
+        ("api.example.com:8443", "api.example.com:8443"),
+        ("[2001:db8::1]:443", "[2001:db8::1]"),
+    ] {
+        assert_eq!(host::host_header(&Scheme::HTTPS, &named.parse().unwrap()), sent);
+    }
+}
+
+#[tokio::test]
+async fn only_connections_with_nothing_left_to_come_are_used_again() {
+    const EARLY: &str = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n\
+                         HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    const TRAILERS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+                            2\r\nok\r\n0\r\nx-checksum: 1\r\n\r\n";
+    const CLOSE: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+    const OLD: &str = "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    const LONGER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok?";
+    const TWO: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n\
+                       HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nothers";
+    for (answer, connections) in
+        [(EARLY, 1), (TRAILERS, 1), (CLOSE, 3), (OLD, 3), (LONGER, 3), (TWO, 3)]
+    {
+        let (uri, accepted) = provider(answer, false).await;
+        let upstreams = Upstreams::new(true).unwrap();
+        for _ in 0..3 {
+            assert_eq!(read_all(&upstreams, &uri).await, b"ok", "{answer}");
+        }
+        assert_eq!(accepted.load(Ordering::SeqCst), connections, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_request_has_ended_leaves_nothing_behind() {
+    let (uri, accepted) = provider(WHOLE, false).await;
+    let upstreams = Upstreams::new(true).unwrap();
+    for requests in 1..=2 {
+        let begun = futures_util::stream::iter([Ok(Frame::data(Bytes::from_static(b"{")))]);
+        let endless = futures_util::stream::pending::<Result<_, BoxError>>();
+        let body = StreamBody::new(futures_util::StreamExt::chain(begun, endless));
+        let request = Request::post(&uri).body(Outgoing::stream(body)).unwrap();
+        let response = upstreams.send(Duration::from_secs(5), request).await.unwrap();
+        let mut body = response.into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "ok");
+        assert!(body.data().await.is_none());
+        drop(body);
+        assert_eq!(accepted.load(Ordering::SeqCst), requests);
+    }
 }
