@@ -211,11 +211,14 @@ impl Host {
         within: Duration,
     ) -> Result<(Connection, bool), SendError> {
         let by = Instant::now() + within;
-        let _turn = if matches!(*self.spoken.lock(), Spoken::Http1) {
-            None
-        } else {
-            // One attempt that hangs must not take the others with it.
-            timeout_at(by.min(Instant::now() + TURN), self.turn.lock()).await.ok()
+        let _turn = match self.speaks_http1() {
+            true => None,
+            // One attempt that hangs must not take the others with it; and where meanwhile nothing
+            // was found that can be shared, all go at once.
+            false => {
+                let turn = timeout_at(by.min(Instant::now() + TURN), self.turn.lock()).await;
+                turn.ok().filter(|_| !self.speaks_http1())
+            }
         };
         if let Some(connection) = self.take() {
             return Ok((connection, true));
@@ -233,6 +236,10 @@ impl Host {
             Connection::Http1(Box::new(Http1::handshake(made.io).await?))
         };
         Ok((connection, false))
+    }
+
+    fn speaks_http1(&self) -> bool {
+        matches!(*self.spoken.lock(), Spoken::Http1)
     }
 
     /// Closes what at `now` was idle for too long or has ended. Whether anything is left.

@@ -69,6 +69,9 @@ async fn counting_server(protocols: &[&str]) -> (SocketAddr, Upstreams, Arc<Atom
                 let version = format!("{:?}", request.version());
                 let endless = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
                 Ok::<_, Infallible>(Response::new(match request.uri().path() {
+                    "/authority" => {
+                        Full::from(request.uri().authority().unwrap().to_string()).boxed_unsync()
+                    }
                     "/endless" => StreamBody::new(endless).boxed_unsync(),
                     _ => Full::<Bytes>::from(version).boxed_unsync(),
                 }))
@@ -317,14 +320,44 @@ async fn a_connection_that_hangs_while_it_is_made_does_not_hold_up_other_request
     }
 }
 
-#[test]
-fn the_authority_holds_neither_a_user_nor_the_port_that_is_implied() {
-    for (named, sent) in [
-        ("me:secret@api.example.com:443", "api.example.com"),
-        ("api.example.com:8443", "api.example.com:8443"),
-        ("[2001:db8::1]:443", "[2001:db8::1]"),
-    ] {
+#[tokio::test]
+async fn the_provider_is_told_the_authority_without_a_user() {
+    let (address, upstreams) = server(&["h2"]).await;
+    let authority = format!("localhost:{}", address.port());
+    let told = ask(&upstreams, format!("https://me:secret@{authority}/authority")).await.unwrap();
+    assert_eq!(told, authority);
+    for (named, sent) in
+        [("api.example.com:443", "api.example.com"), ("[2001:db8::1]:443", "[2001:db8::1]")]
+    {
         assert_eq!(host::host_header(&Scheme::HTTPS, &named.parse().unwrap()), sent);
+    }
+}
+
+/// A provider of HTTP/1.1 that answers on the first connection, and on the others when there are so
+/// many of them.
+#[tokio::test]
+async fn first_requests_at_once_connect_at_once_where_nothing_can_be_shared() {
+    let (address, upstreams) = server(&["http/1.1"]).await;
+    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("https://localhost:{}/", front.local_addr().unwrap().port());
+    let all = Arc::new(tokio::sync::Barrier::new(7));
+    tokio::spawn(async move {
+        for connections in 0.. {
+            let (mut stream, _) = front.accept().await.unwrap();
+            let mut behind = tokio::net::TcpStream::connect(address).await.unwrap();
+            let all = Arc::clone(&all);
+            tokio::spawn(async move {
+                if connections > 0 {
+                    all.wait().await;
+                }
+                tokio::io::copy_bidirectional(&mut stream, &mut behind).await
+            });
+        }
+    });
+    let request = || Request::post(format!("{uri}endless")).body(Full::<Bytes>::default()).unwrap();
+    let answers = (0..8).map(|_| upstreams.send(Duration::from_secs(5), request()));
+    for answer in futures_util::future::join_all(answers).await {
+        assert_eq!(answer.unwrap().version(), http::Version::HTTP_11);
     }
 }
 
