@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// The body of every answer of the data port.
 pub struct Body {
     inner: Inner,
-    /// It breaks off as soon as what came before has been written.
+    /// It breaks off with the next frame.
     is_broken: bool,
 }
 
@@ -135,7 +135,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if !self.is_broken {
             match std::task::ready!(self.poll_next(cx)) {
-                // The server drops what it has not written yet when a body breaks: it gets a turn.
+                // The server drops what it has not written when a body breaks: it gets a turn to write.
                 Some(Err(BodyError)) => {
                     self.is_broken = true;
                     cx.waker().wake_by_ref();

@@ -68,7 +68,14 @@ pub fn own_credential(headers: &HeaderMap) -> Option<(HeaderName, HeaderValue)> 
     let (name, mut value) =
         names.find_map(|name| headers.get(&name).cloned().map(|value| (name, value)))?;
     value.set_sensitive(true);
-    (key_of(&value) != gateways).then_some((name, value))
+    (key_of(&value) != gateways && !is_of_connection(&value)).then_some((name, value))
+}
+
+/// Whether the scheme authenticates a connection and not a request (RFC 4559, 6): callers share
+/// connections.
+fn is_of_connection(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+    [&b"negotiate"[..], b"ntlm"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// The answer to who calls a provider that takes the caller's own credential, without one.
@@ -154,6 +161,10 @@ mod tests {
         let (name, value) = own_credential(&headers).unwrap();
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("authorization", "Bearer theirs"));
         assert!(value.is_sensitive());
+        for scheme in ["Negotiate YII=", "ntlm TlRM"] {
+            headers.insert("authorization", scheme.parse().unwrap());
+            assert_eq!(own_credential(&headers), None, "{scheme} is of a connection");
+        }
         headers.insert("x-sluice-api-key", "wrong".parse().unwrap());
         assert!(identify(&consumers(None), &headers, None, Timestamp::UNIX_EPOCH).is_err());
         for (name, value) in [("authorization", "bearer  sk-1"), ("x-api-key", "sk-1")] {

@@ -144,6 +144,11 @@ fn parse(text: &str, allow_loopback: bool) -> Result<Endpoint, Problem> {
     let parts = text.parse::<Uri>().map_err(|_| invalid())?.into_parts();
     let scheme = parts.scheme.filter(|s| [Scheme::HTTP, Scheme::HTTPS].contains(s));
     let (Some(scheme), Some(authority)) = (scheme, parts.authority) else { return Err(invalid()) };
+    if authority.as_str().contains('@') {
+        let message = "endpoint holds a user or a password: put the credential into a Secret and \
+                       name it in auth";
+        return Err(Problem::new(Reason::Invalid, message));
+    }
     host(text, authority.host(), allow_loopback)?;
     let path = parts.path_and_query.map(|path| path.path().trim_end_matches('/').to_owned());
     Ok(Endpoint::Http { scheme, authority, base_path: path.unwrap_or_default() })
@@ -204,6 +209,13 @@ mod tests {
 
     fn sent(kind: ProviderType, endpoint: &str, allow_loopback: bool) -> bool {
         is_the_clouds(kind, &parse(endpoint, allow_loopback).unwrap(), allow_loopback)
+    }
+
+    #[test]
+    fn credentials_do_not_belong_into_an_endpoint() {
+        let problem = parse("https://me:secret@api.example.com/v1", false).unwrap_err();
+        assert!(problem.message.contains("into a Secret"), "{}", problem.message);
+        assert!(!problem.message.contains("secret@"), "{}", problem.message);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum UpstreamBody {
         _claim: Claim,
     },
     /// From a connection of its own.
-    Upgrade(Incoming),
+    Task(Incoming),
     /// From the built-in mock.
     Mock(Pin<Box<mock::Body>>),
 }
@@ -43,7 +43,7 @@ impl UpstreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
         match self {
             Self::Http1(body) => body.poll_frame(cx),
-            Self::Http2 { body, .. } | Self::Upgrade(body) => {
+            Self::Http2 { body, .. } | Self::Task(body) => {
                 Pin::new(body).poll_frame(cx).map(|next| next.map(|frame| frame.map_err(broken)))
             }
             Self::Mock(body) => {
@@ -56,7 +56,7 @@ impl UpstreamBody {
     pub fn is_end(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end(),
-            Self::Http2 { body, .. } | Self::Upgrade(body) => body.is_end_stream(),
+            Self::Http2 { body, .. } | Self::Task(body) => body.is_end_stream(),
             Self::Mock(body) => body.is_end_stream(),
         }
     }

@@ -93,6 +93,15 @@ impl Http1 {
         alive == Poll::Ready(true) && self.sender.is_ready()
     }
 
+    /// Drives it until it can take a request or has ended.
+    pub async fn finish(&mut self) {
+        poll_fn(|cx| match self.drive(cx) {
+            true => self.sender.poll_ready(cx).map(drop),
+            false => Poll::Ready(()),
+        })
+        .await;
+    }
+
     /// Sends a request in origin form, and waits for the head of its answer.
     ///
     /// # Errors

@@ -142,7 +142,7 @@ impl Host {
         let path = request.uri().path_and_query().cloned();
         self.address(&mut request, path.unwrap_or_else(|| PathAndQuery::from_static("/")));
         let response = connection::exchange_once(made.io, request).await?;
-        Ok(response.map(UpstreamBody::Upgrade))
+        Ok(response.map(UpstreamBody::Task))
     }
 
     async fn exchange(
@@ -154,8 +154,17 @@ impl Host {
         match connection {
             Connection::Http1(mut connection) => {
                 self.address(&mut request, path.clone());
+                let is_upload = matches!(request.body(), Outgoing::Stream(_));
                 let response = connection.exchange(request).await?;
                 let host = Arc::clone(self);
+                if is_upload {
+                    // The rest of it goes on its way even while nobody reads the answer.
+                    tokio::spawn(async move {
+                        connection.finish().await;
+                        host.give_back(connection);
+                    });
+                    return Ok(response.map(UpstreamBody::Task));
+                }
                 Ok(response.map(|body| UpstreamBody::Http1(Driven::new(body, connection, host))))
             }
             Connection::Http2(claimed) => {

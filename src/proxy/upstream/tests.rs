@@ -401,3 +401,26 @@ async fn an_answer_that_comes_before_the_request_has_ended_leaves_nothing_behind
         assert_eq!(accepted.load(Ordering::SeqCst), requests);
     }
 }
+
+#[tokio::test]
+async fn an_upload_goes_on_while_nobody_reads_the_answer() {
+    const PIECE: usize = 64 << 10;
+    const PIECES: usize = 128;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/", listener.local_addr().unwrap());
+    let provider = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut bytes, mut all) = (vec![0; PIECE], stream.read(&mut [0; 64]).await.unwrap());
+        stream.write_all(ENDLESS.as_bytes()).await.unwrap();
+        while all < PIECE * PIECES {
+            all += stream.read(&mut bytes).await.unwrap();
+        }
+    });
+    let pieces = (0..PIECES).map(|_| Ok::<_, BoxError>(Frame::data(Bytes::from(vec![0; PIECE]))));
+    let body = Outgoing::stream(StreamBody::new(futures_util::stream::iter(pieces)));
+    let upstreams = Upstreams::new(true).unwrap();
+    let request = Request::post(uri).body(body).unwrap();
+    let unread = upstreams.send(Duration::from_secs(5), request).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), provider).await.unwrap().unwrap();
+    drop(unread);
+}
