@@ -17,6 +17,7 @@ mod limits;
 pub mod mock;
 mod parse;
 pub mod pipeline;
+mod quotable;
 mod realtime;
 mod respond;
 mod select;

@@ -17,7 +17,13 @@ pub mod secret;
 pub mod selector;
 pub mod table;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -53,6 +59,7 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Published {
     current: ArcSwap<Snapshot>,
+    is_live: AtomicBool,
 }
 
 impl Published {
@@ -69,5 +76,11 @@ impl Published {
     /// Replaces the snapshot in one step. Requests under way keep the one they started with.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         self.current.store(snapshot);
+        self.is_live.store(true, Ordering::Release);
+    }
+
+    /// Whether there was a first one: until then nobody is known, and nobody can be refused.
+    pub fn is_live(&self) -> bool {
+        self.is_live.load(Ordering::Acquire)
     }
 }

@@ -29,6 +29,7 @@ use super::{
     body::Opened,
     identify::own_credential,
     keys::KeyPool,
+    quotable::Quotable,
     select::{Candidate, Order, Turns},
     settle::Settlement,
     upstream::{SendError, UpstreamBody, Upstreams},
@@ -167,7 +168,7 @@ impl Attempts<'_> {
             };
             let failure = match self.once(candidate, &translated, key).await {
                 Ok(answer) => return Ok(Answer { dropped: translated.dropped, ..answer }),
-                Err(failure) => failure.without_keys(&provider.credentials),
+                Err(failure) => failure,
             };
             if let (Reason::Status(status), Some(identity)) = (failure.reason, &provider.identity)
                 && identity.is_doubted_by(status)
@@ -250,22 +251,30 @@ impl Attempts<'_> {
         let by = patience.map_or(call.deadline, |wait| (Instant::now() + wait).min(call.deadline));
         let sent = timeout_at(by, self.send(candidate, translated, key)).await;
         let target = &candidate.target;
-        let response = sent
+        let (response, quotable) = sent
             .map_err(|_| Failure::late(target, by >= call.deadline))?
             .map_err(|error| Failure::unsent(target, &error))?;
-        answer::read(call, candidate, response, by).await
+        let answer = answer::read(call, candidate, response, by).await;
+        let mut answer = answer.map_err(|failure| failure.without(&quotable))?;
+        if let Content::Stream(opened) = &mut answer.content {
+            opened.quotable = quotable;
+        }
+        Ok(answer)
     }
+
+    /// The head of the answer, and the credentials that it may quote.
 
     async fn send(
         &self,
         candidate: &Candidate,
         translated: &UpstreamRequest,
         key: Option<usize>,
-    ) -> Result<http::Response<UpstreamBody>, SendError> {
+    ) -> Result<(http::Response<UpstreamBody>, Quotable), SendError> {
         let provider = &candidate.target.provider;
         let path = candidate.translator.upstream_path(&candidate.model, self.call.stream);
         let snapshot::Endpoint::Http { scheme, authority, base_path } = &provider.endpoint else {
-            return self.upstreams.ask_mock(&path, &translated.body).await;
+            let response = self.upstreams.ask_mock(&path, &translated.body).await?;
+            return Ok((response, Quotable::default()));
         };
         let dialect = candidate.translator.upstream();
         let (model, stream) = (&*candidate.model, self.call.stream);
@@ -285,7 +294,9 @@ impl Attempts<'_> {
         if let Some(identity) = &provider.identity {
             self.credentials.authorize(identity, &mut request, &translated.body).await?;
         }
-        self.upstreams.send(provider.connect_timeout, request).await
+        let quotable = Quotable::of(request.headers());
+        let response = self.upstreams.send(provider.connect_timeout, request).await?;
+        Ok((response, quotable))
     }
 }
 

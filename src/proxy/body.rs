@@ -16,7 +16,10 @@ use tokio::time::{Instant, Sleep};
 
 use crate::llm::{ApiError, ErrorKind, StreamFault, StreamForm, StreamTranslator};
 
-use super::{direct::Download, server::DrainWait, settle::Settlement, upstream::UpstreamBody};
+use super::{
+    direct::Download, quotable::Quotable, server::DrainWait, settle::Settlement,
+    upstream::UpstreamBody,
+};
 
 /// An answer broke midway, and nothing but the end of its connection can say so: it is handed on
 /// unread. Whole answers are complete before their head is sent, and a stream of frames whose provider
@@ -55,6 +58,8 @@ pub struct Opened {
     pub ended: bool,
     /// What the caller gets.
     pub form: Form,
+    /// What an error in it may quote.
+    pub quotable: Quotable,
 }
 
 /// What a stream looks like to the caller.
@@ -86,7 +91,7 @@ impl Body {
 
     /// A stream. It settles the request when it ends or is dropped.
     pub(super) fn stream(opened: Opened, pace: Pace, settlement: Settlement) -> Self {
-        let Opened { upstream, translator, held, ended, form } = opened;
+        let Opened { upstream, translator, held, ended, form, quotable } = opened;
         let now = Instant::now();
         let timer = Box::pin(tokio::time::sleep_until(now + pace.keep_alive));
         let mut stream = Stream {
@@ -95,6 +100,7 @@ impl Body {
             out: held,
             settlement: Some(settlement),
             form,
+            quotable,
             is_broken: false,
             pace,
             timer,
@@ -188,6 +194,7 @@ struct Stream {
     /// `None` once the request is settled.
     settlement: Option<Settlement>,
     form: Form,
+    quotable: Quotable,
     /// The caller must be told by the end of the connection.
     is_broken: bool,
     pace: Pace,
@@ -300,7 +307,8 @@ impl Stream {
     }
 
     /// Ends the stream with an error and without a terminator.
-    fn break_off(&mut self, error: ApiError) {
+    fn break_off(&mut self, mut error: ApiError) {
+        self.quotable.mask_error(&mut error);
         self.upstream = None;
         self.is_broken = matches!(self.form, Form::Opaque(_));
         self.translator.fail(&error, &mut self.out);

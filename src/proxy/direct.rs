@@ -30,7 +30,8 @@ use super::{
     ending::Ending,
     identify::{identify, key_missing},
     parse::Unread,
-    pipeline::{named_user, note_consumer},
+    pipeline::{named_user, note_consumer, refuse_before_live},
+    quotable::Quotable,
     respond::{self, Rejection},
     upstream::UpstreamBody,
 };
@@ -109,7 +110,7 @@ where
         Err(rejection) => return reject(dialect, &rejection, settlement),
     };
     match exchange(pipeline, &call, sending, &mut settlement).await {
-        Ok(response) => deliver(pipeline, &call, response, settlement).await,
+        Ok(answered) => deliver(pipeline, &call, answered, settlement).await,
         Err(rejection) => reject(dialect, &rejection, settlement),
     }
 }
@@ -132,6 +133,7 @@ fn grant(
     settlement: &mut Settlement,
 ) -> Result<Granted, Rejection> {
     let deps = &pipeline.deps;
+    refuse_before_live(&deps.published)?;
     let snapshot = deps.published.load_full();
     let consumer =
         identify(&snapshot.consumers, &head.headers, head.uri.query(), deps.clock.now())?;
@@ -216,7 +218,7 @@ fn not_granted(direct: &Direct, asked: &DirectPath<'_>) -> Rejection {
 async fn deliver(
     pipeline: &Pipeline,
     call: &Call,
-    response: Response<UpstreamBody>,
+    (response, quotable): (Response<UpstreamBody>, Quotable),
     mut settlement: Settlement,
 ) -> Response<Body> {
     let (head, mut upstream) = response.into_parts();
@@ -241,7 +243,7 @@ async fn deliver(
     respond::describe(&mut headers, settlement.record());
     let body = if status.is_client_error() || status.is_server_error() {
         headers.remove(header::CONTENT_LENGTH);
-        let text = error_text(&mut upstream, provider).await;
+        let text = error_text(&mut upstream, &quotable).await;
         settlement.complete();
         Body::whole(text)
     } else if call.head.method == Method::HEAD {
@@ -267,8 +269,8 @@ fn meter(headers: &http::HeaderMap) -> Meter {
     Meter::new(media_type.unwrap_or_default())
 }
 
-/// An error answer's body, without the provider's keys should it quote one; bounded.
-async fn error_text(upstream: &mut UpstreamBody, provider: &Provider) -> Bytes {
+/// An error answer's body, without a credential should it quote one; bounded.
+async fn error_text(upstream: &mut UpstreamBody, quotable: &Quotable) -> Bytes {
     let by = Instant::now() + ERROR_PATIENCE;
     let mut text = BytesMut::new();
     while text.len() < MAX_ERROR
@@ -277,13 +279,5 @@ async fn error_text(upstream: &mut UpstreamBody, provider: &Provider) -> Bytes {
         text.extend_from_slice(&data);
     }
     text.truncate(MAX_ERROR);
-    let mut text = text.freeze();
-    for key in provider.credentials.iter().map(|credential| credential.key.expose()) {
-        while !key.is_empty()
-            && let Some(at) = memchr::memmem::find(&text, key.as_bytes())
-        {
-            text = [&text[..at], b"[key]", &text[at + key.len()..]].concat().into();
-        }
-    }
-    text
+    quotable.mask_bytes(text.freeze())
 }

@@ -1,6 +1,6 @@
 //! The order of a request's phases, and nothing else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, request::Parts};
@@ -145,6 +145,7 @@ impl Pipeline {
         if let Asked::Call(called) = &asked {
             settlement.record.endpoint = called.endpoint.path().into();
         }
+        refuse_before_live(&self.deps.published)?;
         let snapshot = self.deps.published.load_full();
         let consumer =
             identify(&snapshot.consumers, &head.headers, head.uri.query(), self.deps.clock.now())?;
@@ -308,6 +309,20 @@ pub(super) fn select(
         ));
     }
     Ok((Arc::clone(route), candidates))
+}
+
+/// A key that is not known yet must not be called wrong: clients do not try again after a 401.
+///
+/// # Errors
+/// 503 until the first configuration is published.
+pub(super) fn refuse_before_live(published: &Published) -> Result<(), Rejection> {
+    if published.is_live() {
+        return Ok(());
+    }
+    let message = "the gateway has just started and has not read its configuration yet: ask again";
+    let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Overloaded);
+    let rejection = Rejection::refuse(status, kind, "gateway_starting", message);
+    Err(Rejection { retry_after: Some(Duration::from_secs(1)), ..rejection })
 }
 
 fn unavailable(message: String) -> Rejection {

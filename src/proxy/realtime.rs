@@ -27,7 +27,8 @@ use super::{
     attempt::{Failure, Reason, error_answer},
     ending::Ending,
     identify::{identify, key_missing, own_credential},
-    pipeline::{named_user, note_consumer, select},
+    pipeline::{named_user, note_consumer, refuse_before_live, select},
+    quotable::Quotable,
     respond::{self, Rejection},
     select::{Candidate, Order},
     server::Takeover,
@@ -73,6 +74,7 @@ async fn open(
     session: &mut Session,
 ) -> Result<(Asked, Response<UpstreamBody>), Rejection> {
     let deps = &pipeline.deps;
+    refuse_before_live(&deps.published)?;
     let snapshot = deps.published.load_full();
     let credentials = handshake::credentials(&head.headers);
     let consumer = identify(&snapshot.consumers, &credentials, head.uri.query(), deps.clock.now())?;
@@ -179,10 +181,12 @@ async fn once(
         if let Some(identity) = &provider.identity {
             pipeline.credentials.authorize(identity, &mut request, &[]).await?;
         }
-        pipeline.upstreams.upgrade(provider.connect_timeout, request).await
+        let quotable = Quotable::of(request.headers());
+        let response = pipeline.upstreams.upgrade(provider.connect_timeout, request).await?;
+        Ok((response, quotable))
     };
     let sent = timeout(by.route.timeouts.first_token, sent).await;
-    let response = sent
+    let (response, quotable) = sent
         .map_err(|_| Failure::late(target, false))?
         .map_err(|error| Failure::unsent(target, &error))?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -197,7 +201,7 @@ async fn once(
     {
         pipeline.credentials.refused(identity);
     }
-    Err(failure.without_keys(&provider.credentials))
+    Err(failure.without(&quotable))
 }
 
 /// Answers 101, and leaves the connection to the session.

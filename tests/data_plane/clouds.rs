@@ -323,3 +323,17 @@ async fn a_session_without_a_token_goes_to_the_next_target() {
     drop(open(&gateway, "?model=chat", &[key]).await.unwrap());
     assert_eq!((silent.seen.lock().len(), realtime.seen.lock().len()), (0, 1));
 }
+
+#[tokio::test]
+async fn a_token_that_the_provider_quotes_is_told_to_nobody() {
+    let tokens = Tokens::start(3600).await;
+    let quoting = r#"{"error":{"code":400,"message":"bad token-0","status":"INVALID_ARGUMENT"}}"#;
+    let upstream = Upstream::always(whole(400, &[], quoting)).await;
+    let route = serving([vertex(&upstream, tokens.service_account())], "gemini-x");
+    let gateway = Gateway::start([route]).await;
+    for ask in [ASK, STREAM] {
+        let reply = gateway.chat(ask).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+        assert!(reply.text().contains("bad [key]"), "{}", reply.text());
+    }
+}

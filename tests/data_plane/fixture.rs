@@ -69,6 +69,8 @@ pub struct World {
     pub limits: Limits,
     pub environment: Environment,
     pub clock: Arc<dyn Clock>,
+    /// Whether the configuration has been read.
+    pub is_live: bool,
 }
 
 impl Default for World {
@@ -76,7 +78,8 @@ impl Default for World {
     fn default() -> Self {
         let environment =
             Environment::new(|name| (name == "AWS_EC2_METADATA_DISABLED").then(|| "true".into()));
-        Self { limits: Limits::default(), environment, clock: Arc::new(SystemClock) }
+        let (limits, clock) = (Limits::default(), Arc::new(SystemClock));
+        Self { limits, environment, clock, is_live: true }
     }
 }
 
@@ -93,14 +96,16 @@ impl Gateway {
 
     /// The same in another world.
     pub async fn start_in(
-        World { limits, environment, clock }: World,
+        World { limits, environment, clock, is_live }: World,
         routes: impl IntoIterator<Item = Route>,
     ) -> Self {
         let ledger = Arc::new(Ledger::new(clock.clone()));
         let metrics = Arc::new(Metrics::new().unwrap());
         let log = AccessLog::new(Format::Json, &metrics.registry).unwrap();
         let published = Arc::new(Published::default());
-        published.publish(Arc::new(snapshot(routes)));
+        if is_live {
+            published.publish(Arc::new(snapshot(routes)));
+        }
         let drain = DrainSignal::new();
         let pipeline = Pipeline::new(Deps {
             published: published.clone(),

@@ -26,6 +26,7 @@ mod media;
 mod mock;
 mod passthrough;
 mod prices;
+mod quoted;
 mod realtime;
 mod realtime_provider;
 mod requests;

@@ -15,6 +15,7 @@ use crate::{
 use super::{
     super::{
         body::{Form, Opened},
+        quotable::Quotable,
         select::Candidate,
         upstream::UpstreamBody,
     },
@@ -177,7 +178,8 @@ async fn open(call: &Call, target: &Target, opening: Opening) -> Result<Opened, 
         }
         let is_full = progress.frames > MAX_HELD_FRAMES || bytes > MAX_HELD_BYTES;
         if has_content || ended || is_full {
-            return Ok(Opened { upstream, translator, held, ended, form });
+            let quotable = Quotable::default();
+            return Ok(Opened { upstream, translator, held, ended, form, quotable });
         }
     }
 }

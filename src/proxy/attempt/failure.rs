@@ -6,12 +6,13 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     llm::{ApiError, ErrorKind, ResponseError, StreamFault},
-    snapshot::{Credential, Provider, Target},
+    snapshot::{Provider, Target},
     telemetry::Outcome,
 };
 
 use super::super::{
-    body::stream_error, identify::own_credential_missing, respond::Rejection, upstream::SendError,
+    body::stream_error, identify::own_credential_missing, quotable::Quotable, respond::Rejection,
+    upstream::SendError,
 };
 
 /// Longest detail in a record, in bytes.
@@ -132,13 +133,10 @@ impl Failure {
         Rejection { outcome, ..Rejection::fail(self.error, self.retry_after) }
     }
 
-    /// Takes the provider's keys out of what it said, should it have quoted one.
-    pub fn without_keys(mut self, credentials: &[Credential]) -> Self {
-        for key in credentials.iter().map(|credential| credential.key.expose()) {
-            if !key.is_empty() && self.error.message.contains(key) {
-                self.error.message = self.error.message.replace(key, "[key]");
-            }
-        }
+    /// Takes the credentials that it was sent out of what the provider said.
+    pub fn without(mut self, quotable: &Quotable) -> Self {
+        quotable.mask_error(&mut self.error);
+        quotable.mask(&mut self.detail);
         self
     }
 
@@ -206,6 +204,7 @@ impl Failure {
         let message =
             format!("the provider of target {} gave an answer that cannot be read", target.name);
         let (status, code) = (StatusCode::BAD_GATEWAY, "upstream_malformed");
+        let detail = without_text(detail);
         Self { detail, ..Self::new(Reason::Malformed, status, code, message) }
     }
 
@@ -233,7 +232,7 @@ impl Failure {
             StreamFault::Malformed(_) => Self {
                 reason: Reason::Malformed,
                 retry_after: None,
-                detail: fault.to_string(),
+                detail: without_text(fault.to_string()),
                 error: stream_error(fault),
             },
         }
@@ -326,9 +325,28 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
+/// A parser's complaint without the text that it quotes: records hold no content.
+fn without_text(mut complaint: String) -> String {
+    const QUOTED: &str = "string \"";
+    if let Some(start) = complaint.find(QUOTED).map(|at| at + QUOTED.len())
+        && let Some(end) = complaint.rfind('"').filter(|end| *end >= start)
+    {
+        complaint.replace_range(start..end, "...");
+    }
+    complaint
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_complaint_quotes_no_text() {
+        let error = serde_json::from_str::<Vec<u8>>(r#"["a \"word\" of it"]"#).unwrap_err();
+        let complaint = without_text(error.to_string());
+        assert_eq!(complaint, "invalid type: string \"...\", expected u8 at line 1 column 19");
+        assert_eq!(without_text("expected \"x\"".to_owned()), "expected \"x\"");
+    }
 
     fn parsed(name: &'static str, value: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();

@@ -20,6 +20,7 @@ use super::{
         body::shutting_down,
         identify::{own_credential, own_credential_missing},
         parse::{Unread, collect},
+        quotable::Quotable,
         respond::Rejection,
         upstream::{Outgoing, SendError, UpstreamBody},
     },
@@ -62,13 +63,13 @@ where
     Ok(Sending { body: Full::new(signed.clone()).into(), signed, progress })
 }
 
-/// Sends the request, and waits for the head of its answer.
+/// Sends the request, and waits for the head of its answer; with the credentials that it may quote.
 pub async fn exchange(
     pipeline: &Pipeline,
     call: &Call,
     Sending { body, signed, progress }: Sending,
     settlement: &mut Settlement,
-) -> Result<Response<UpstreamBody>, Rejection> {
+) -> Result<(Response<UpstreamBody>, Quotable), Rejection> {
     let limits = &pipeline.deps.limits;
     let mut request = request(pipeline, call, body)?;
     let started = Instant::now();
@@ -76,7 +77,9 @@ pub async fn exchange(
         if let Some(identity) = &call.provider.identity {
             pipeline.credentials.authorize(identity, &mut request, &signed).await?;
         }
-        pipeline.upstreams.send(call.provider.connect_timeout, request).await
+        let quotable = Quotable::of(request.headers());
+        let sent = pipeline.upstreams.send(call.provider.connect_timeout, request).await;
+        sent.map(|response| (response, quotable))
     });
     let result = loop {
         let by = (progress.last() + limits.direct_idle).min(call.deadline);
@@ -95,8 +98,8 @@ pub async fn exchange(
         }
     };
     let reason = match &result {
-        Ok(response) if response.status().as_u16() < 400 => "ok".into(),
-        Ok(response) => format!("http_{}", response.status().as_u16()).into(),
+        Ok((response, _)) if response.status().as_u16() < 400 => "ok".into(),
+        Ok((response, _)) => format!("http_{}", response.status().as_u16()).into(),
         Err((_, reason)) => (*reason).into(),
     };
     let (target, duration) = (Arc::clone(&call.provider.name.name), started.elapsed());
