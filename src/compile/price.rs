@@ -81,7 +81,16 @@ pub(super) fn price(pricing: &Pricing) -> Result<Price, String> {
     let tier = |(at, tier): (usize, &PricingTier)| {
         self::tier(tier, &rates).map_err(|error| format!("tiers[{at}]: {error}"))
     };
-    Ok(Price { rates, tiers: tiers.iter().enumerate().map(tier).collect::<Result<_, _>>()? })
+    let tiers: Vec<Tier> = tiers.iter().enumerate().map(tier).collect::<Result<_, _>>()?;
+    for (at, tier) in tiers.iter().enumerate() {
+        let same = |other: &Tier| (other.service, other.above) == (tier.service, tier.above);
+        if let Some(first) = tiers.iter().take(at).position(same) {
+            return Err(format!(
+                "tiers[{at}] is for the same requests as tiers[{first}]: leave one"
+            ));
+        }
+    }
+    Ok(Price { rates, tiers })
 }
 
 fn tier(tier: &PricingTier, base: &Rates) -> Result<Tier, String> {
@@ -141,4 +150,21 @@ fn each(name: &str, text: &Option<String>) -> Result<Option<Rate>, String> {
 
 fn named(name: &str, rate: Result<Rate, DecimalError>) -> Result<Rate, String> {
     rate.map_err(|error| format!("{name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_tiers_for_the_same_requests_are_a_mistake() {
+        let tier = |above: u64, output: &str| serde_json::json!({"aboveInputTokens": above, "input": "1", "output": output});
+        let read = |tiers: &[serde_json::Value]| {
+            let pricing = serde_json::json!({"input": "1", "output": "2", "tiers": tiers});
+            price(&serde_json::from_value(pricing).unwrap())
+        };
+        assert_eq!(read(&[tier(1000, "3"), tier(2000, "4")]).unwrap().tiers.len(), 2);
+        let error = read(&[tier(1000, "3"), tier(2000, "4"), tier(1000, "1")]).unwrap_err();
+        assert_eq!(error, "tiers[2] is for the same requests as tiers[0]: leave one");
+    }
 }
