@@ -195,6 +195,23 @@ async fn a_session_cannot_change_its_model() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_refused_message_reaches_the_provider() {
+    let realtime = Realtime::start().await;
+    let gateway = Gateway::start([served(&realtime)]).await;
+    let other = r#"{"type":"response.create","response":{"model":"dear"}}"#;
+    let long = format!(r#"{{"a":"{}","model":"dear"}}"#, "x".repeat(1 << 20));
+    let twice = r#"{"response":{"model":"m","model":"dear"}}"#;
+    for message in [other, &long, twice, "{not json"].map(Message::text) {
+        let mut socket = session(&gateway).await;
+        socket.send(message).await.unwrap();
+        assert!(closed(&mut socket).await.1.is_some());
+        let received = || std::mem::take(&mut *realtime.received.lock());
+        eventually(|| realtime.received.lock().last().is_some_and(Message::is_close)).await;
+        assert_eq!(received().len(), 1, "the close frame alone");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_that_vanishes_within_a_response_is_charged_what_was_delivered() {
     let realtime = Realtime::start().await;
     let budget = budget(Unit::Tokens, 20_000);

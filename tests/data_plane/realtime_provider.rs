@@ -37,6 +37,8 @@ pub struct Handshake {
 pub struct Realtime {
     pub address: SocketAddr,
     pub seen: Arc<Mutex<Vec<Handshake>>>,
+    /// What came in all sessions, close frames included.
+    pub received: Arc<Mutex<Vec<Message>>>,
 }
 
 impl Realtime {
@@ -46,13 +48,14 @@ impl Realtime {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, seen) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<_>>>::default());
-        let noted = Arc::clone(&seen);
+        let received = Arc::<Mutex<Vec<_>>>::default();
+        let (noted, kept) = (Arc::clone(&seen), Arc::clone(&received));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, Arc::clone(&noted)));
+                tokio::spawn(converse(stream, Arc::clone(&noted), Arc::clone(&kept)));
             }
         });
-        Self { address, seen }
+        Self { address, seen, received }
     }
 
     /// The only handshake.
@@ -63,7 +66,11 @@ impl Realtime {
     }
 }
 
-async fn converse(stream: TcpStream, seen: Arc<Mutex<Vec<Handshake>>>) {
+async fn converse(
+    stream: TcpStream,
+    seen: Arc<Mutex<Vec<Handshake>>>,
+    received: Arc<Mutex<Vec<Message>>>,
+) {
     #[expect(clippy::result_large_err, reason = "the library's own signature")]
     let note = |request: &Request,
                 mut response: Accepted|
@@ -77,6 +84,7 @@ async fn converse(stream: TcpStream, seen: Arc<Mutex<Vec<Handshake>>>) {
     };
     let Ok(mut socket) = accept_hdr_async(stream, note).await else { return };
     while let Some(Ok(message)) = socket.next().await {
+        received.lock().push(message.clone());
         match message {
             Message::Text(text) if *text == *event("respond") => respond(&mut socket).await,
             Message::Text(text) if *text == *event("begin") => begin(&mut socket).await,

@@ -6,13 +6,17 @@
 const MAX_HEADER: usize = 14;
 
 /// Continues a message.
-const CONTINUATION: u8 = 0x0;
+pub const CONTINUATION: u8 = 0x0;
 /// Begins a text message.
 pub const TEXT: u8 = 0x1;
 /// Begins a message of other bytes.
 const BINARY: u8 = 0x2;
 /// Ends the connection.
 pub const CLOSE: u8 = 0x8;
+/// Asks for a sign of life.
+pub const PING: u8 = 0x9;
+/// Gives one.
+pub const PONG: u8 = 0xa;
 
 /// A place in a stream of frames.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +45,13 @@ pub struct Part<'a> {
     pub ends_frame: bool,
     /// Whether the frame is the last of its message.
     pub is_final: bool,
+}
+
+impl Part<'_> {
+    /// The payload without its mask.
+    pub fn plain(&self) -> impl Iterator<Item = u8> {
+        self.payload.iter().zip(self.mask.iter().cycle()).map(|(byte, mask)| byte ^ mask)
+    }
 }
 
 impl Cursor {
@@ -175,9 +186,7 @@ impl Messages {
             if part.payload.len() > room {
                 self.state = State::TooLong;
             }
-            let masks = part.mask.iter().cycle();
-            let plain = part.payload.iter().zip(masks).map(|(byte, mask)| byte ^ mask);
-            self.message.extend(plain.take(room));
+            self.message.extend(part.plain().take(room));
             if part.ends_frame && part.is_final {
                 found(&self.message, self.state == State::Message);
                 self.state = State::Between;

@@ -67,8 +67,9 @@ enum End {
 /// One direction.
 struct Pump {
     buffer: Box<[u8]>,
+    /// What may be written, and how much of it was.
+    out: Vec<u8>,
     start: usize,
-    end: usize,
     needs_flush: bool,
     /// Where the bytes are that have been written.
     written: Cursor,
@@ -80,35 +81,25 @@ impl Pump {
     fn new() -> Self {
         Self {
             buffer: vec![0; BUFFER].into(),
+            out: Vec::new(),
             start: 0,
-            end: 0,
             needs_flush: false,
             written: Cursor::default(),
             is_stopped: false,
         }
     }
 
-    /// Moves bytes until nothing more can be moved; ready at the end of `from`, or once `tap` has
-    /// said that it is enough and everything before was written.
+    /// Moves bytes until nothing more can be moved; ready at the end of `from`, or once `tap`, which
+    /// adds what may pass, has said that it is enough and everything before was written.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
         (from, to): (&mut (impl AsyncRead + Unpin), &mut (impl AsyncWrite + Unpin)),
         moved_at: &mut Instant,
-        mut tap: impl FnMut(&[u8]) -> bool,
+        mut tap: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
     ) -> Poll<io::Result<()>> {
         loop {
-            while self.start < self.end {
-                let left = self.buffer.get(self.start..self.end).unwrap_or_default();
-                let length = ready!(Pin::new(&mut *to).poll_write(cx, left))?;
-                if length == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-                }
-                self.written.skip(left.get(..length).unwrap_or_default());
-                self.start += length;
-                self.needs_flush = true;
-                *moved_at = Instant::now();
-            }
+            ready!(self.poll_write(cx, to, moved_at))?;
             if self.is_stopped {
                 return Pin::new(to).poll_flush(cx);
             }
@@ -124,20 +115,45 @@ impl Pump {
                 }
             }
             let came = buffer.filled();
-            (self.start, self.end) = (0, came.len());
+            // A message that is held until it is whole is no silence.
+            *moved_at = Instant::now();
             if came.is_empty() {
                 self.is_stopped = true;
-            } else if !tap(came) {
+            } else if !tap(came, &mut self.out) {
                 self.is_stopped = true;
                 // A frame that is not whole would leave no room for last words.
-                self.end = self.written.last_boundary(came).unwrap_or(came.len());
+                let whole = self.written.last_boundary(&self.out);
+                self.out.truncate(whole.unwrap_or(self.out.len()));
             }
         }
     }
 
+    /// Writes all that may be written.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut (impl AsyncWrite + Unpin),
+        moved_at: &mut Instant,
+    ) -> Poll<io::Result<()>> {
+        while let Some(left) = self.out.get(self.start..).filter(|left| !left.is_empty()) {
+            let length = ready!(Pin::new(&mut *to).poll_write(cx, left))?;
+            if length == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written.skip(left.get(..length).unwrap_or_default());
+            self.start += length;
+            self.needs_flush = true;
+            *moved_at = Instant::now();
+        }
+        self.start = 0;
+        self.out.clear();
+        self.out.shrink_to(BUFFER);
+        Poll::Ready(Ok(()))
+    }
+
     /// Writes what is left of the frames that have begun, then `last`, if a frame may stand there.
     async fn end(&mut self, to: &mut (impl AsyncWrite + Unpin), last: &[u8]) -> io::Result<()> {
-        let left = self.buffer.get(self.start..self.end).unwrap_or_default();
+        let left = self.out.get(self.start..).unwrap_or_default();
         let whole = self.written.last_boundary(left);
         if let Some(left) = whole.and_then(|whole| left.get(..whole)) {
             to.write_all(left).await?;
@@ -218,8 +234,10 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let Self { client, upstream, session, down, moved_at, .. } = self;
-        let from_upstream =
-            down.poll(cx, (upstream, client), moved_at, |bytes| session.push(bytes));
+        let from_upstream = down.poll(cx, (upstream, client), moved_at, |bytes, out| {
+            out.extend_from_slice(bytes);
+            session.push(bytes)
+        });
         if from_upstream.is_ready() {
             let end = match self.session.refusal() {
                 Some(_) => End::Budget,
@@ -228,7 +246,9 @@ where
             return Poll::Ready(end);
         }
         let Self { client, upstream, guard, up, moved_at, .. } = self;
-        if up.poll(cx, (client, upstream), moved_at, |bytes| guard.push(bytes)).is_ready() {
+        let from_client =
+            up.poll(cx, (client, upstream), moved_at, |bytes, out| guard.push(bytes, out));
+        if from_client.is_ready() {
             let refused = self.guard.fault().map(End::Refused);
             return Poll::Ready(refused.unwrap_or_else(|| self.closed_or(End::ClientGone)));
         }
@@ -277,7 +297,7 @@ where
                 (incomplete, "model_changed", close(POLICY, last))
             }
             End::Refused(Fault::Unreadable) => {
-                let last = "messages are JSON objects without a member that comes twice";
+                let last = "messages are texts of JSON objects without a member that comes twice";
                 (incomplete, "invalid_json", close(INVALID, last))
             }
             End::Refused(Fault::TooLong) => {
