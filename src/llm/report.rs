@@ -96,7 +96,7 @@ fn usage(value: &Value) -> Option<Usage> {
     let members = value.as_object()?;
     let has = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
     if has("promptTokenCount") || has("candidatesTokenCount") {
-        return Some(gemini(members));
+        return Some(gemini(members).bounded());
     }
     if has("prompt_tokens") {
         let wire: openai::wire::WireUsage = serde_json::from_value(value.clone()).ok()?;
@@ -104,7 +104,7 @@ fn usage(value: &Value) -> Option<Usage> {
     }
     // Anthropic's input leaves out the cache; OpenAI's has it, with a total beside.
     if has("total_tokens") || has("input_tokens_details") || has("input_token_details") {
-        return has("input_tokens").then(|| responses(members));
+        return has("input_tokens").then(|| responses(members).bounded());
     }
     let wire: anthropic::wire::WireUsage = serde_json::from_value(value.clone()).ok()?;
     wire.canonical()

@@ -73,6 +73,27 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.input.saturating_add(self.output)
     }
+
+    /// The same where no part is more than its whole: providers have reported more cached tokens than
+    /// there were in the prompt, and more reasoning than output.
+    pub(crate) fn bounded(mut self) -> Self {
+        let mut left = self.input;
+        let parts = [
+            &mut self.cached_input,
+            &mut self.cache_write,
+            &mut self.audio_input,
+            &mut self.image_input,
+        ];
+        for part in parts {
+            *part = (*part).min(left);
+            left -= *part;
+        }
+        self.cache_write_1h = self.cache_write_1h.min(self.cache_write);
+        self.reasoning = self.reasoning.min(self.output);
+        self.audio_output = self.audio_output.min(self.output);
+        self.image_output = self.image_output.min(self.output - self.audio_output);
+        self
+    }
 }
 
 /// The five counts that every provider has, and of the others those that are not zero.
@@ -200,6 +221,65 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(usage.total(), 15);
+    }
+
+    #[test]
+    fn no_part_is_more_than_its_whole() {
+        use crate::llm::{Dialect, codec::codec, report};
+        let read = |dialect: Option<Dialect>, json: &str| {
+            let body = json.as_bytes();
+            let usage = match dialect {
+                Some(dialect) => codec(dialect).usage_of(body),
+                None => report(body).usage,
+            };
+            let Usage { input, cached_input, output, reasoning, .. } = usage.unwrap();
+            [input, cached_input, output, reasoning]
+        };
+        for (dialect, json) in [
+            (
+                Some(Dialect::OpenAi),
+                r#"{"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,
+                "prompt_tokens_details":{"cached_tokens":50},
+                "completion_tokens_details":{"reasoning_tokens":50}}}"#,
+            ),
+            (
+                Some(Dialect::Gemini),
+                r#"{"usageMetadata":{"promptTokenCount":10,"cachedContentTokenCount":50,
+                "candidatesTokenCount":0,"thoughtsTokenCount":5}}"#,
+            ),
+            (
+                Some(Dialect::Responses),
+                r#"{"usage":{"input_tokens":10,"output_tokens":5,"total_tokens":15,
+                "input_tokens_details":{"cached_tokens":50},
+                "output_tokens_details":{"reasoning_tokens":50}}}"#,
+            ),
+            (
+                None,
+                r#"{"usage":{"input_tokens":10,"output_tokens":5,"total_tokens":15,
+                "input_token_details":{"cached_tokens":50},
+                "output_token_details":{"reasoning_tokens":50}}}"#,
+            ),
+        ] {
+            assert_eq!(read(dialect, json), [10, 10, 5, 5], "{dialect:?}");
+        }
+        // What was not counted has no parts.
+        let anthropic = r#"{"usage":{"cache_read_input_tokens":50,"output_tokens":5}}"#;
+        assert_eq!(read(Some(Dialect::Anthropic), anthropic), [0, 0, 5, 0]);
+        let bedrock = r#"{"usage":{"cacheReadInputTokens":50,"outputTokens":5}}"#;
+        assert_eq!(read(Some(Dialect::Bedrock), bedrock), [0, 0, 5, 0]);
+    }
+
+    #[test]
+    fn what_gemini_leaves_out_is_told_by_its_total() {
+        let output = |usage: &str| {
+            let body = format!(r#"{{"usageMetadata":{usage}}}"#);
+            crate::llm::gemini::wire::usage_of(body.as_bytes()).unwrap().output
+        };
+        let total = r#"{"promptTokenCount":10,"toolUsePromptTokenCount":1,"thoughtsTokenCount":7,"totalTokenCount":23}"#;
+        assert_eq!(output(total), 12);
+        // Thinking has used all that there was.
+        let thoughts = r#"{"promptTokenCount":10,"thoughtsTokenCount":7,"totalTokenCount":17}"#;
+        assert_eq!(output(thoughts), 7);
     }
 
     #[test]

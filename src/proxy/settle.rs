@@ -276,9 +276,22 @@ impl Delivered {
         let bytes = usize::try_from(self.output_bytes).unwrap_or(usize::MAX);
         let output = if generates { estimate_tokens(bytes) } else { 0 };
         match self.usage {
-            Some(usage) if self.is_final => (usage, false),
-            // A report that came early says little about the output.
-            Some(usage) => (Usage { output: usage.output.max(output), ..usage }, true),
+            Some(usage) => {
+                let mut charged = usage;
+                // No content is made of no tokens: the count is missing, or was none. Transcripts may
+                // be billed by their length instead.
+                if usage.output == 0 && usage.audio_seconds == 0 {
+                    charged.output = output;
+                }
+                if usage.input == 0 && work.generates_text() {
+                    charged.input = input.tokens;
+                }
+                // A report that came early says little about the output.
+                if !self.is_final {
+                    charged.output = usage.output.max(output);
+                }
+                (charged, !self.is_final || charged != usage)
+            }
             None => {
                 let InputEstimate { tokens: input, audio_seconds } = input;
                 (Usage { input, output, audio_seconds, ..Usage::default() }, true)
@@ -398,6 +411,26 @@ mod tests {
             delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages),
             (early, false)
         );
+    }
+
+    #[test]
+    fn half_a_report_is_completed_by_an_estimate() {
+        let input = InputEstimate { tokens: 7, audio_seconds: 0 };
+        let tokens = |usage, output_bytes, endpoint| {
+            let delivered = Delivered { usage: Some(usage), output_bytes, is_final: true };
+            let (usage, estimated) = delivered.tokens(input, endpoint);
+            (usage.input, usage.output, estimated)
+        };
+        let (read, written) =
+            (Usage { input: 10, ..Usage::default() }, Usage { output: 5, ..Usage::default() });
+        let chat = Endpoint::ChatCompletions;
+        assert_eq!(tokens(read, 300, chat), (10, 100, true));
+        assert_eq!(tokens(written, 300, chat), (7, 5, true));
+        // Nothing was said, and nothing else is made than vectors.
+        assert_eq!(tokens(read, 0, chat), (10, 0, false));
+        assert_eq!(tokens(read, 300, Endpoint::Embeddings), (10, 0, false));
+        let heard = Usage { audio_seconds: 3, ..Usage::default() };
+        assert_eq!(tokens(heard, 300, Endpoint::Transcriptions), (0, 0, false));
     }
 
     #[test]

@@ -67,20 +67,20 @@ impl WireUsage {
         let details = self.output_tokens_details.as_ref();
         let tier = self.service_tier.as_ref().and_then(serde_json::Value::as_str);
         let kept = self.cache_creation.as_ref().and_then(|kept| kept.ephemeral_1h_input_tokens);
-        Some(Usage {
-            input: self
-                .input_tokens
-                .unwrap_or(0)
-                .saturating_add(cached_input)
-                .saturating_add(cache_write),
+        // A count that is missing leaves all of the input to an estimate.
+        let cache = cached_input.saturating_add(cache_write);
+        let input = self.input_tokens.map_or(0, |fresh| fresh.saturating_add(cache));
+        let usage = Usage {
+            input,
             output: self.output_tokens.unwrap_or(0),
             cached_input,
             cache_write,
-            cache_write_1h: kept.unwrap_or(0).min(cache_write),
+            cache_write_1h: kept.unwrap_or(0),
             reasoning: details.and_then(|details| details.thinking_tokens).unwrap_or(0),
             service_tier: tier.map(ServiceTier::from_word).unwrap_or_default(),
             ..Usage::default()
-        })
+        };
+        Some(usage.bounded())
     }
 }
 

@@ -343,14 +343,17 @@ impl WireUsage {
         self.input_tokens.or(self.output_tokens)?;
         let cached_input = self.cache_read_input_tokens.unwrap_or(0);
         let cache_write = self.cache_write_input_tokens.unwrap_or(0);
-        let fresh = self.input_tokens.unwrap_or(0);
-        Some(Usage {
-            input: fresh.saturating_add(cached_input).saturating_add(cache_write),
+        // A count that is missing leaves all of the input to an estimate.
+        let cache = cached_input.saturating_add(cache_write);
+        let input = self.input_tokens.map_or(0, |fresh| fresh.saturating_add(cache));
+        let usage = Usage {
+            input,
             output: self.output_tokens.unwrap_or(0),
             cached_input,
             cache_write,
             ..Usage::default()
-        })
+        };
+        Some(usage.bounded())
     }
 }
 

@@ -424,9 +424,13 @@ impl WireUsage {
         let reasoning = self.thoughts_token_count.unwrap_or(0);
         let tools = self.tool_use_prompt_token_count.unwrap_or(0);
         let input = self.prompt_token_count.unwrap_or(0).saturating_add(tools);
-        // An answer of thoughts alone has no count of candidates.
-        let said = self.candidates_token_count.unwrap_or(0);
-        Some(Usage {
+        // An answer of thoughts alone has no count of candidates; where there should have been one, the
+        // total tells.
+        let others = input.saturating_add(reasoning);
+        let beside = || Some(self.total_token_count?.saturating_sub(others));
+        let said = self.prompt_token_count.and_then(|_| beside());
+        let said = self.candidates_token_count.or(said).unwrap_or(0);
+        let usage = Usage {
             input,
             output: said.saturating_add(reasoning),
             cached_input: self.cached_content_token_count.unwrap_or(0),
@@ -436,7 +440,8 @@ impl WireUsage {
             image_input: tokens_of(&self.prompt_tokens_details, "IMAGE"),
             image_output: tokens_of(&self.candidates_tokens_details, "IMAGE"),
             ..Usage::default()
-        })
+        };
+        Some(usage.bounded())
     }
 }
 

@@ -93,7 +93,7 @@ impl WireUsage {
         let uncached = input.saturating_sub(cached_input).saturating_sub(cache_write);
         let (media_in, media_out) = self.media(output);
         let audio_input = prompt.audio_tokens.or(media_in.audio_tokens).unwrap_or(0).min(uncached);
-        Some(Usage {
+        let usage = Usage {
             input,
             output,
             cached_input,
@@ -105,7 +105,8 @@ impl WireUsage {
             image_output: media_out.image_tokens.unwrap_or(0).min(output),
             audio_seconds,
             ..Usage::default()
-        })
+        };
+        Some(usage.bounded())
     }
 
     /// What was sound and what was pictures, in and out. Older image models tell no more of their

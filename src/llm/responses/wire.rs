@@ -44,14 +44,15 @@ impl WireUsage {
         let input = self.input_tokens?;
         let details = self.input_tokens_details.clone().unwrap_or_default();
         let reasoning = self.output_tokens_details.as_ref().and_then(|d| d.reasoning_tokens);
-        Some(Usage {
+        let usage = Usage {
             input,
             output: self.output_tokens.unwrap_or(0),
             cached_input: details.cached_tokens.unwrap_or(0),
             cache_write: details.cache_write_tokens.unwrap_or(0),
             reasoning: reasoning.unwrap_or(0),
             ..Usage::default()
-        })
+        };
+        Some(usage.bounded())
     }
 }
 

@@ -193,8 +193,13 @@ impl Session {
 
     fn end_response(&mut self, usage: Option<Usage>) {
         self.responding = self.responding.saturating_sub(1);
-        self.ending.record.estimated |= usage.is_none();
-        let usage = usage.unwrap_or_else(|| self.estimate());
+        let mut counted = usage.unwrap_or_else(|| self.estimate());
+        // No content is made of no tokens: the count is missing, or was none.
+        if counted.output == 0 {
+            counted.output = self.delivered;
+        }
+        self.ending.record.estimated |= usage != Some(counted);
+        let usage = counted;
         self.context = usage.total();
         self.delivered = 0;
         self.charge(usage, 1);
