@@ -28,7 +28,7 @@ use super::{
     admit::exceeded,
     attempt::upstream_id,
     ending::Ending,
-    identify::{identify, key_missing},
+    identify::{identify, key_missing, withhold_keys},
     parse::Unread,
     pipeline::{named_user, note_consumer, refuse_before_live},
     quotable::Quotable,
@@ -75,7 +75,7 @@ struct Call {
 }
 
 /// Answers a direct call. It never fails: errors are answers in the provider's dialect.
-pub async fn handle<B>(pipeline: &Pipeline, head: Parts, body: B) -> Response<Body>
+pub async fn handle<B>(pipeline: &Pipeline, mut head: Parts, body: B) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
 {
@@ -88,7 +88,7 @@ where
     let ending = Ending::open((&deps.metrics, &deps.log), OPERATION, record);
     let mut settlement = Settlement::new(ending);
     let unread = Unread::new(&head.headers, body);
-    let granted = match grant(pipeline, &head, &mut settlement) {
+    let granted = match grant(pipeline, &mut head, &mut settlement) {
         Ok(granted) => granted,
         Err(rejection) => {
             let response = reject(Dialect::OpenAi, &rejection, settlement);
@@ -129,7 +129,7 @@ struct Granted {
 /// Finds the caller and its grant.
 fn grant(
     pipeline: &Pipeline,
-    head: &Parts,
+    head: &mut Parts,
     settlement: &mut Settlement,
 ) -> Result<Granted, Rejection> {
     let deps = &pipeline.deps;
@@ -139,6 +139,7 @@ fn grant(
         identify(&snapshot.consumers, &head.headers, head.uri.query(), deps.clock.now())?;
     note_consumer(settlement.record(), consumer.as_deref());
     let consumer = consumer.ok_or_else(key_missing)?;
+    withhold_keys(&mut head.headers, &snapshot.consumers);
     let DirectPath { namespace, name, .. } = DirectPath::split(head.uri.path());
     let found = snapshot.direct.get(&ObjectName::new(namespace, name));
     match found.filter(|direct| direct.access.admits(Some(&consumer))) {

@@ -71,6 +71,20 @@ pub fn own_credential(headers: &HeaderMap) -> Option<(HeaderName, HeaderValue)> 
     (key_of(&value) != gateways && !is_of_connection(&value)).then_some((name, value))
 }
 
+/// Takes keys of this gateway from where the caller's own credential for a provider may stand: a key of
+/// another consumer is no less a secret than the one that the caller was identified by.
+pub fn withhold_keys(headers: &mut HeaderMap, consumers: &ConsumerTable) {
+    if !headers.contains_key(GATEWAY_KEY) {
+        return;
+    }
+    for name in std::iter::once(header::AUTHORIZATION).chain(KEY_HEADERS) {
+        let mut values = headers.get_all(&name).iter();
+        if values.any(|value| consumers.get(key_of(value)).is_some()) {
+            headers.remove(name);
+        }
+    }
+}
+
 /// Whether the scheme authenticates a connection and not a request (RFC 4559, 6): callers share
 /// connections.
 fn is_of_connection(value: &HeaderValue) -> bool {

@@ -23,7 +23,7 @@ use super::{
     body::{Pace, shutting_down},
     catalogue::{self, Catalogue},
     direct,
-    identify::{identify, key_missing},
+    identify::{identify, key_missing, withhold_keys},
     keys::KeyPool,
     parse::{Asked, Media, Unread, asked, check_media, collect, dialect},
     realtime,
@@ -165,7 +165,8 @@ impl Pipeline {
         }
         let media = check_media(called.endpoint, &head.headers)?;
         let bytes = collect(&head.headers, body, &self.deps.limits).await?;
-        let headers = head.headers;
+        let mut headers = head.headers;
+        withhold_keys(&mut headers, &snapshot.consumers);
         let arrived = Arrived { headers, snapshot: &snapshot, consumer, called, media };
         let call = self.prepare(arrived, bytes, settlement)?;
         // A reload must not wait for the longest stream to let go of the old configuration.

@@ -26,7 +26,7 @@ use super::{
     admit::{exceeded, leave_out_unpriced},
     attempt::{Failure, Reason, error_answer},
     ending::Ending,
-    identify::{identify, key_missing, own_credential},
+    identify::{identify, key_missing, own_credential, withhold_keys},
     pipeline::{named_user, note_consumer, refuse_before_live, select},
     quotable::Quotable,
     respond::{self, Rejection},
@@ -101,7 +101,8 @@ async fn open(
     }
     leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
     let may_last = deps.limits.realtime_total;
-    let headers = head.headers.clone();
+    let mut headers = head.headers.clone();
+    withhold_keys(&mut headers, &snapshot.consumers);
     let by = Admissible { route, consumer, headers, peek, candidates, may_last };
     session.admit(by).map_err(|refusal| {
         deps.metrics.count_refusal(&refusal.budget, &refusal.limit);

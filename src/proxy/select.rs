@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     llm::{Endpoint, Translator},
-    snapshot::{Addressing, Model, Route, Target},
+    snapshot::{Addressing, Model, Provider, Route, Target},
 };
 
 /// Counters that routes share by the hash of their UID. Sharing one does no harm: every regular part
@@ -86,10 +86,18 @@ pub struct Candidate {
 }
 
 /// The targets of a route that can answer, by priority. Targets with weight 0 never do, nor those
-/// whose provider has no counterpart for the endpoint.
+/// whose provider has no counterpart for the endpoint. Of those that take the caller's own credential
+/// only the first and others of its service do: it is nobody else's business.
 pub fn candidates(route: &Route, endpoint: Endpoint, asked: &str, star: &str) -> Vec<Candidate> {
     let usable = route.targets.iter().filter(|target| target.weight > 0);
+    let providers = || usable.clone().map(|target| &target.provider);
+    let home = providers().find(|provider| provider.is_passthrough());
+    let is_foreign = |provider: &Provider| {
+        provider.is_passthrough() && home.is_some_and(|home| !home.is_same_service(provider))
+    };
     usable
+        .clone()
+        .filter(|target| !is_foreign(&target.provider))
         .filter_map(|target| {
             let model: Arc<str> = target.model.resolve(asked, star).into();
             let provider = &target.provider;

@@ -59,6 +59,13 @@ impl Provider {
         self.identity.as_deref() == Some(&Identity::Caller)
     }
 
+    /// Whether a credential for one of them is meant for the other: both are the same service.
+    pub fn is_same_service(&self, other: &Self) -> bool {
+        // These say how a server speaks, not whose it is.
+        let is_anybodys = matches!(self.kind, "OpenAICompatible" | "VLLM" | "Ollama");
+        self.kind == other.kind && (!is_anybodys || self.endpoint == other.endpoint)
+    }
+
     /// The main one of the wire formats that it speaks.
     pub fn main_dialect(&self) -> Dialect {
         self.dialects.first().copied().unwrap_or(Dialect::OpenAi)

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use http::StatusCode;
 use sluice::{
     llm::Dialect,
-    snapshot::{Identity, KeyHeader, Provider},
+    snapshot::{Consumer, Identity, KeyDigest, KeyHeader, ObjectName, Provider},
 };
 
 use crate::{
-    direct::publish_grant,
-    fixture::{ASK, Gateway, Reply, WHOLE, credential, provider, provider_at, route},
+    direct::{grant, publish_grant},
+    fixture::{ASK, Gateway, Reply, WHOLE, credential, provider, provider_at, route, snapshot},
     realtime::open,
     realtime_provider::Realtime,
     upstream::{Upstream, json, whole},
@@ -90,6 +90,57 @@ async fn without_a_credential_of_its_own_a_caller_is_told_so_and_nothing_is_sent
     let reply = ask(&Gateway::start([route(targets)]).await, CHAT, &[bearer]).await;
     assert_eq!(reply.text(), WHOLE);
     assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
+async fn another_consumers_key_is_nobodys_own_credential() {
+    let upstream = Upstream::always(json(WHOLE)).await;
+    let realtime = Realtime::start().await;
+    let gateway = Gateway::start([]).await;
+    let publish = |target: Provider| {
+        let target = passing(target);
+        let mut snapshot = snapshot([route([target.clone()])]);
+        let other = Consumer {
+            name: ObjectName::new("team", "other"),
+            ..(**snapshot.consumers.iter().next().unwrap()).clone()
+        };
+        snapshot.consumers.insert(KeyDigest::of(b"sk-other"), other).unwrap();
+        let mut direct = grant(target);
+        let target = Provider { credentials: Vec::new(), ..(*direct.provider).clone() };
+        direct.provider = Arc::new(target);
+        snapshot.direct = [(direct.provider.name.clone(), Arc::new(direct))].into();
+        gateway.published.publish(Arc::new(snapshot));
+    };
+    publish(provider(&upstream));
+    let others = [("authorization", "Bearer sk-other"), ("x-api-key", "sk-other")];
+    for other in others {
+        for path in [CHAT, "/v1/messages", "/providers/team/openai/files"] {
+            let reply = ask(&gateway, path, &[OURS, other]).await;
+            assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{path} {other:?}");
+        }
+    }
+    assert!(upstream.received().is_empty());
+    publish(provider_at(realtime.address, Dialect::OpenAi));
+    for other in others {
+        assert_eq!(open(&gateway, "?model=chat", &[OURS, other]).await.unwrap_err(), 401);
+    }
+    assert!(realtime.seen.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_callers_own_credential_falls_back_to_the_same_service_only() {
+    let busy = Upstream::always(whole(503, &[], "busy")).await;
+    let (other, same) = (Upstream::always(json(WHOLE)).await, Upstream::always(json(WHOLE)).await);
+    let of = |upstream: &Upstream, kind| passing(Provider { kind, ..provider(upstream) });
+    let theirs = ("authorization", "Bearer own");
+    let targets = [of(&busy, "OpenAI"), of(&other, "Anthropic"), of(&same, "OpenAI")];
+    let reply = ask(&Gateway::start([route(targets)]).await, CHAT, &[OURS, theirs]).await;
+    assert_eq!((reply.status, same.received().len()), (StatusCode::OK, 1));
+    let compatible = "OpenAICompatible";
+    let targets = [of(&busy, compatible), of(&other, compatible), provider(&same)];
+    let reply = ask(&Gateway::start([route(targets)]).await, CHAT, &[OURS, theirs]).await;
+    assert_eq!((reply.status, same.received().len()), (StatusCode::OK, 2));
+    assert!(other.received().is_empty());
 }
 
 #[tokio::test]
