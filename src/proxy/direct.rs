@@ -236,13 +236,17 @@ async fn deliver(
         let error = decode_error(dialect, status, &head.headers, b"").shield_credential();
         return reject(dialect, &Rejection::fail(error, None), settlement);
     }
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_error && !is_plain(&head.headers) {
+        return reject(provider.main_dialect(), &unreadable(status), settlement);
+    }
     settlement.answered(status.as_u16());
     let mut headers = headers::response(&head.headers, provider, &call.prefix);
     if let Some(id) = upstream_id(&head.headers) {
         headers.insert(respond::X_UPSTREAM_REQUEST_ID, id);
     }
     respond::describe(&mut headers, settlement.record());
-    let body = if status.is_client_error() || status.is_server_error() {
+    let body = if is_error {
         headers.remove(header::CONTENT_LENGTH);
         let text = error_text(&mut upstream, &quotable).await;
         settlement.complete();
@@ -263,11 +267,25 @@ async fn deliver(
     response
 }
 
-fn meter(headers: &http::HeaderMap) -> Meter {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_plain = text(header::CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
-    let media_type = text(header::CONTENT_TYPE).filter(|_| is_plain);
-    Meter::new(media_type.unwrap_or_default())
+fn meter(headers: &HeaderMap) -> Meter {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Meter::new(media_type.filter(|_| is_plain(headers)).unwrap_or_default())
+}
+
+/// Whether a body is not encoded, as it was asked for.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Instead of an error answer in which a key could not be found.
+fn unreadable(status: StatusCode) -> Rejection {
+    let message = format!(
+        "the provider answered {} in an encoding that it was not asked for",
+        status.as_u16()
+    );
+    let (status, kind) = (StatusCode::BAD_GATEWAY, ErrorKind::Upstream);
+    Rejection::fail(ApiError::new(status, kind, "upstream_encoded", message), None)
 }
 
 /// An error answer's body, without a credential should it quote one; bounded.

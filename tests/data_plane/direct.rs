@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     fixture::{Gateway, KEY, Reply, credential, provider, provider_at, snapshot},
-    upstream::{Gate, Step, Upstream, json, whole},
+    upstream::{self, Gate, Step, Upstream, json, whole},
 };
 
 /// What the gateway shows to the provider.
@@ -305,6 +305,29 @@ async fn errors_pass_without_the_providers_key() {
     let closed = gateway.call(Method::GET, "/providers/team/openai/files").await;
     assert_eq!((closed.status.as_u16(), &*closed.code()), (502, "upstream_closed"));
     assert_eq!((gateway.ended("complete"), gateway.ended("failed")), (1, 2));
+}
+
+#[tokio::test]
+async fn an_encoded_error_does_not_pass() {
+    let encoded = [("content-encoding", "gzip")];
+    let upstream = Upstream::always(whole(403, &encoded, UPSTREAM_KEY)).await;
+    let gateway = gateway(grant(provider(&upstream))).await;
+    let reply = gateway.call(Method::GET, "/providers/team/openai/files").await;
+    assert_eq!((reply.status.as_u16(), &*reply.code()), (502, "upstream_encoded"));
+    assert!(!reply.text().contains(UPSTREAM_KEY), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_does_not_cut_the_answer() {
+    let both = [("content-length", "5"), ("transfer-encoding", "chunked")];
+    let head = Step::Raw(upstream::head(200, &both));
+    let script = vec![head, Step::Chunk(b"all of the answer".to_vec()), Step::End];
+    let upstream = Upstream::always(script).await;
+    let gateway = gateway(grant(provider(&upstream))).await;
+    let answer =
+        raw(&gateway, "GET /providers/team/openai/files HTTP/1.1\r\nconnection: close\r\n").await;
+    assert!(!answer.contains("content-length"), "{answer}");
+    assert!(answer.contains("all of the answer"), "{answer}");
 }
 
 #[tokio::test]

@@ -97,6 +97,10 @@ pub fn request(caller: &HeaderMap, provider: &Provider, key: Option<&Credential>
 /// `prefix`; others are left as they are.
 pub fn response(upstream: &HeaderMap, provider: &Provider, prefix: &str) -> HeaderMap {
     let mut headers = kept(upstream, &PROVIDERS_OWN, &PROVIDERS_OWN_PREFIXES);
+    if upstream.contains_key(header::TRANSFER_ENCODING) {
+        // It was overridden (RFC 9112, 6.3), and would cut the body.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     for name in ADDRESSES {
         let moved = headers.get(&name).and_then(|value| moved(value, &provider.endpoint, prefix));
         if let Some(moved) = moved {
