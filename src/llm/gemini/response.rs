@@ -16,7 +16,8 @@ use crate::llm::chat::{
 };
 use crate::llm::translate::ResponseContext;
 
-/// Wire to canonical. What the model failed to say (a malformed call) is no answer.
+/// Wire to canonical. What the model failed to finish (a malformed call) is no answer, whatever came
+/// before it.
 pub fn decode(body: &[u8]) -> Result<ChatResponse, String> {
     let answer: WireAnswer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let blocked = answer.prompt_feedback.and_then(|feedback| feedback.block_reason).is_some();
@@ -59,8 +60,8 @@ fn decode_candidate(mut candidate: WireCandidate, mut ids: Ids) -> Result<Choice
         join(&mut parts, part);
     }
     let word = candidate.finish_reason.as_deref();
-    if parts.is_empty() && word.is_some_and(is_failure) {
-        return Err(failure(word.unwrap_or_default(), candidate.finish_message.as_deref()));
+    if let Some(word) = word.filter(|word| is_failure(word)) {
+        return Err(failure(word, candidate.finish_message.as_deref()));
     }
     let is_call = |part: &Part| matches!(part.content, Content::ToolCall { .. });
     let called = parts.iter().any(is_call);

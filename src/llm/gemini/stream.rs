@@ -31,7 +31,6 @@ struct Candidate {
     ids: Ids,
     offsets: Offsets,
     calls: usize,
-    said: bool,
     partial: Option<Partial>,
     cited: Vec<Citation>,
     finish: Option<String>,
@@ -55,12 +54,12 @@ impl EventDecoder for Decoder {
                 answer.response_id.clone().unwrap_or_else(|| format!("{:016x}", fnv1a(data)));
             events.push(ChatEvent::Start { id: answer.response_id, model: answer.model_version });
         }
-        for candidate in answer.candidates.unwrap_or_default() {
-            self.candidate(candidate, events)?;
-        }
+        let mut candidates = answer.candidates.unwrap_or_default().into_iter();
+        let said = candidates.try_for_each(|candidate| self.candidate(candidate, events));
+        // What a failure costs is told beside it.
         let usage = answer.usage_metadata.and_then(|usage| usage.canonical());
         events.extend(usage.map(ChatEvent::Usage));
-        Ok(())
+        said
     }
 
     fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), StreamFault> {
@@ -136,7 +135,6 @@ impl Candidate {
             ids: Ids::new(prefix),
             offsets: Offsets::default(),
             calls: 0,
-            said: false,
             partial: None,
             cited: Vec::new(),
             finish: None,
@@ -151,7 +149,6 @@ impl Candidate {
         let part = decode_part(wire, &mut self.ids)
             .map_err(|error| StreamFault::Malformed(error.to_string()))?;
         let Some(Part { content, signature, .. }) = part else { return Ok(()) };
-        self.said = true;
         match content {
             Content::Text(text) => {
                 self.offsets.push(0, &text);
@@ -230,10 +227,10 @@ impl Candidate {
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), StreamFault> {
         let Some(word) = wire.finish_reason.filter(|word| !word.is_empty()) else { return Ok(()) };
-        self.close(events);
-        if is_failure(&word) && !self.said {
+        if is_failure(&word) {
             return Err(StreamFault::Malformed(failure(&word, wire.finish_message.as_deref())));
         }
+        self.close(events);
         self.finish = Some(word);
         Ok(())
     }

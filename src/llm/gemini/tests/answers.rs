@@ -82,7 +82,7 @@ fn every_reason_to_stop_has_a_meaning() {
     ] {
         assert_eq!(reason(word), FinishReason::ContentFilter, "{word}");
     }
-    for word in ["LANGUAGE", "OTHER", "NO_IMAGE", "MALFORMED_FUNCTION_CALL"] {
+    for word in ["LANGUAGE", "OTHER", "NO_IMAGE"] {
         assert_eq!(reason(word), FinishReason::Other(word.to_lowercase()), "{word}");
     }
 }
@@ -93,6 +93,25 @@ fn a_call_that_the_model_garbled_is_a_failure_that_says_so() {
         "finishMessage": "Malformed function call: f("}]});
     let error = decode(answer.to_string().as_bytes()).unwrap_err();
     assert!(error.contains("MALFORMED_FUNCTION_CALL: Malformed function call: f("), "{error}");
+}
+
+#[test]
+fn what_came_before_a_failure_of_the_model_makes_it_no_answer() {
+    for word in [
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+        "MALFORMED_RESPONSE",
+    ] {
+        for part in
+            [json!({"text": ""}), json!({"text": "hm", "thought": true}), json!({"text": "Let me"})]
+        {
+            let answer = json!({"candidates": [candidate(json!([part]), word)]});
+            let error = decode(answer.to_string().as_bytes()).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
 }
 
 #[test]

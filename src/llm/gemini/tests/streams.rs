@@ -102,9 +102,27 @@ fn errors_and_failures_of_the_model_are_faults() {
     }
     let failed = [last("MALFORMED_FUNCTION_CALL")];
     assert!(matches!(read(&failed), Err(StreamFault::Malformed(_))));
-    let late = [frame(json!([{"text": "a"}])), last("MALFORMED_FUNCTION_CALL")];
-    let reason = FinishReason::Other("malformed_function_call".to_owned());
-    assert!(read(&late).unwrap().contains(&finish(reason)));
+    for before in
+        [json!({"text": ""}), json!({"text": "hm", "thought": true}), json!({"text": "a"})]
+    {
+        let late = [frame(json!([before])), last("MALFORMED_FUNCTION_CALL")];
+        assert!(matches!(read(&late), Err(StreamFault::Malformed(_))), "{before}");
+    }
+}
+
+#[test]
+fn a_failure_of_the_model_ends_no_call_and_tells_what_it_cost() {
+    let call = json!([{"functionCall": {"name": "f", "willContinue": true}}]);
+    let frames = [frame(call), last("MALFORMED_FUNCTION_CALL")];
+    let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+    let decoded = frames.map(|value| {
+        let raw = format!("data: {value}\r\n\r\n");
+        decoder.decode(&Frame::parse(raw.as_bytes()), &mut events)
+    });
+    assert!(matches!(decoded, [Ok(()), Err(StreamFault::Malformed(_))]));
+    assert!(!events.iter().any(|event| matches!(event, ChatEvent::Arguments { .. })));
+    let usage = Usage { input: 1, output: 2, ..Usage::default() };
+    assert_eq!(events.last(), Some(&ChatEvent::Usage(usage)));
 }
 
 #[test]
