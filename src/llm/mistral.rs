@@ -10,12 +10,10 @@ mod wire;
 
 use std::borrow::Cow;
 
-use super::chat::{ChatEvent, ChatRequest, ChatResponse, FinishReason};
+use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::codec::{ChatCodec, Dropped, EventDecoder, EventEncoder};
 use super::error::RequestError;
 use super::openai::OpenAi;
-use super::sse::Frame;
-use super::stream::StreamFault;
 use super::translate::ResponseContext;
 use super::usage::Usage;
 
@@ -50,12 +48,7 @@ impl ChatCodec for Mistral {
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, String> {
-        let response = OpenAi.decode_response(body)?;
-        let failed = |reason: &Option<FinishReason>| reason.as_ref().is_some_and(is_failure);
-        if response.choices.iter().any(|choice| failed(&choice.finish_reason)) {
-            return Err(FAILED.to_owned());
-        }
-        Ok(response)
+        OpenAi.decode_response(body)
     }
 
     fn encode_response(&self, response: &ChatResponse, context: &ResponseContext) -> Vec<u8> {
@@ -71,42 +64,11 @@ impl ChatCodec for Mistral {
     }
 
     fn decoder(&self) -> Box<dyn EventDecoder> {
-        Box::new(Decoder { inner: OpenAi.decoder() })
+        OpenAi.decoder()
     }
 
     fn encoder(&self, context: &ResponseContext, include_usage: bool) -> Box<dyn EventEncoder> {
         OpenAi.encoder(context, include_usage)
-    }
-}
-
-/// What a finish reason of `error` means.
-const FAILED: &str = "the model stopped with finish_reason \"error\"";
-
-fn is_failure(reason: &FinishReason) -> bool {
-    *reason == FinishReason::Other("error".to_owned())
-}
-
-/// Reads chunks; an end by error is none.
-struct Decoder {
-    inner: Box<dyn EventDecoder>,
-}
-
-impl EventDecoder for Decoder {
-    fn decode(
-        &mut self,
-        frame: &Frame<'_>,
-        events: &mut Vec<ChatEvent>,
-    ) -> Result<(), StreamFault> {
-        let before = events.len();
-        self.inner.decode(frame, events)?;
-        let failed = |event: &ChatEvent| matches!(event, ChatEvent::Finish { reason, .. } if is_failure(reason));
-        match events.iter().skip(before).position(failed) {
-            None => Ok(()),
-            Some(at) => {
-                events.truncate(before + at);
-                Err(StreamFault::Malformed(FAILED.to_owned()))
-            }
-        }
     }
 }
 

@@ -9,7 +9,8 @@ pub struct Scan<'a> {
     /// Raw bytes of generated text: content, reasoning, refusals, tool arguments.
     pub content_bytes: u64,
     /// A top-level `error` that says something: an object, or a text that is not empty. Or the object is
-    /// one itself: its `object` is `error` (Mistral, vLLM).
+    /// one itself: its `object` is `error` (Mistral, vLLM). Or one of its `choices` is none: it has an
+    /// `error` object (OpenRouter), or its `finish_reason` is `error` (Mistral, OpenRouter).
     pub error: bool,
     /// A `usage` (Gemini: `usageMetadata`) object, on top or in `x_groq`.
     pub usage: bool,
@@ -26,6 +27,8 @@ pub struct Scan<'a> {
     pub status: Option<&'a [u8]>,
     /// Every bracket and string is closed, and nothing but white space follows.
     pub complete: bool,
+    /// Reading is inside the top-level `choices`.
+    in_choices: bool,
 }
 
 /// Scans one JSON object.
@@ -76,6 +79,10 @@ impl<'a> Scan<'a> {
     /// Notes a member whose value starts at `value`; returns where to read on.
     fn member(&mut self, depth: usize, name: &[u8], json: &'a [u8], value: usize) -> usize {
         let first = json.get(value).copied().unwrap_or_default();
+        if depth == 1 {
+            self.in_choices = name == b"choices";
+        }
+        let of_choice = self.in_choices && depth == 3;
         match name {
             b"content" | b"text" | b"arguments" | b"partial_json" | b"thinking" | b"refusal"
             | b"reasoning_content" | b"reasoning" | b"name" | b"input" | b"args" | b"delta" => {
@@ -85,6 +92,7 @@ impl<'a> Scan<'a> {
                 if first == b'"' =>
             {
                 let (text, end) = string_at(json, value);
+                self.error |= of_choice && name == b"finish_reason" && text == b"error";
                 if !text.is_empty() {
                     self.finish_reason = Some(text);
                 }
@@ -96,6 +104,7 @@ impl<'a> Scan<'a> {
                 self.error |=
                     first == b'{' || (first == b'"' && json.get(value + 1) != Some(&b'"'));
             }
+            b"error" if of_choice => self.error |= first == b'{',
             b"object" if depth == 1 && first == b'"' => {
                 let (text, end) = string_at(json, value);
                 self.error |= text == b"error";
@@ -203,6 +212,25 @@ mod tests {
         assert!(scan(br#"{"error": "boom"}"#).error && scan(br#"{"error":{}}"#).error);
         assert!(scan(br#"{"object":"error","message":"boom","error":null}"#).error);
         assert!(!scan(br#"{"object":"chat.completion","x":{"object":"error"}}"#).error);
+    }
+
+    #[test]
+    fn a_choice_that_failed_is_an_error() {
+        let failed = [
+            r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"error"}]}"#,
+            r#"{"choices":[{"finish_reason":"stop"},{"message":{},"error":{"code":502}}],"usage":{}}"#,
+        ];
+        for text in failed {
+            assert!(scan(text.as_bytes()).error, "{text}");
+        }
+        let fine = [
+            r#"{"choices":[{"error":null,"finish_reason":"stop"}],"usage":{}}"#,
+            r#"{"choices":[{"content_filter_results":{"error":{"code":"x"}},"finish_reason":"stop"}]}"#,
+            r#"{"choices":[{"finish_reason":"stop"}],"x":[{"finish_reason":"error","error":{}}]}"#,
+        ];
+        for text in fine {
+            assert!(!scan(text.as_bytes()).error, "{text}");
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ const MAX_BODY: usize = 1 << 20;
 /// Reads an error of no dialect in particular.
 ///
 /// Understands `{"error": {...}}`, `{"error": "..."}`, flat `{"message"}` (vLLM, Mistral, Cohere),
-/// `{"detail"}` (FastAPI), plain text, HTML and nothing.
+/// `{"detail"}` (FastAPI), an answer with a choice that failed (OpenRouter, Mistral), plain text, HTML
+/// and nothing.
 pub fn decode(status: StatusCode, body: &[u8]) -> ApiError {
     let parsed = (body.len() <= MAX_BODY).then(|| serde_json::from_slice::<Value>(body).ok());
     match parsed.flatten() {
@@ -49,10 +50,23 @@ fn details(value: &Value) -> Details {
                 flat.message = flat.message.or_else(|| plain_text(text.as_bytes()));
                 flat
             }
-            _ => fields(object),
+            _ => failed_choice(object).unwrap_or_else(|| fields(object)),
         },
         _ => Details::default(),
     }
+}
+
+/// What is wrong with the first choice that is none.
+fn failed_choice(answer: &Map<String, Value>) -> Option<Details> {
+    let choices = answer.get("choices")?.as_array()?;
+    choices.iter().find_map(|choice| match choice.get("error") {
+        Some(Value::Object(error)) => Some(fields(error)),
+        _ if choice.get("finish_reason")? == "error" => Some(Details {
+            message: Some("the model stopped with finish_reason \"error\"".to_owned()),
+            ..Details::default()
+        }),
+        _ => None,
+    })
 }
 
 fn fields(object: &Map<String, Value>) -> Details {

@@ -1,12 +1,17 @@
 //! Every row of the mapping between the canonical form and Mistral's.
 
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::llm::Dialect;
 use crate::llm::chat::{
-    Citation, Content, Effort, Json, Message, Part, Reasoning, ResponseFormat, Role, Signature,
-    Signer, Source, Tool, ToolChoice,
+    ChatEvent, Citation, Content, Effort, Json, Message, Part, Reasoning, ResponseFormat, Role,
+    Signature, Signer, Source, Tool, ToolChoice,
 };
+use crate::llm::error::decode_error;
+use crate::llm::sse::Frame;
+use crate::llm::stream::StreamFault;
 
 fn encode(request: &ChatRequest) -> (Value, String) {
     let mut dropped = Dropped::default();
@@ -285,7 +290,9 @@ fn a_call_in_the_last_chunk_is_read_with_its_usage() {
 #[test]
 fn an_end_by_error_is_no_answer() {
     let chunk = r#"{"id":"i","model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"error"}]}"#;
-    assert_eq!(events(&[chunk]), Err(StreamFault::Malformed(FAILED.to_owned())));
+    assert!(matches!(events(&[chunk]), Err(StreamFault::Upstream(_))));
     let whole = chunk.replace("delta", "message");
-    assert_eq!(Mistral.decode_response(whole.as_bytes()), Err(FAILED.to_owned()));
+    let error = decode_error(Dialect::Mistral, StatusCode::OK, &HeaderMap::new(), whole.as_bytes());
+    assert_eq!(error.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(error.message, "the model stopped with finish_reason \"error\"");
 }

@@ -61,6 +61,7 @@ impl passthrough::Observer for Observer {
         }
         let found = scan(data);
         if found.error || found.kind == Some(b"error") {
+            progress.usage = usage_of(data, self.quirks).or(progress.usage);
             return Err(upstream_fault(Dialect::OpenAi, data));
         }
         if let Some(kind) = found.kind

@@ -50,16 +50,16 @@ impl EventDecoder for Decoder {
             return Ok(());
         }
         let found = scan(data);
-        if found.error {
-            return Err(error_frame());
-        }
-        let chunk: WireAnswer = serde_json::from_slice(data)
-            .map_err(|error| StreamFault::Malformed(format!("a chunk is not JSON: {error}")))?;
         if found.usage
             && let Some(usage) = usage_of(data, Quirks::NONE)
         {
             events.push(ChatEvent::Usage(usage));
         }
+        if found.error {
+            return Err(error_frame());
+        }
+        let chunk: WireAnswer = serde_json::from_slice(data)
+            .map_err(|error| StreamFault::Malformed(format!("a chunk is not JSON: {error}")))?;
         let choices = chunk.choices.unwrap_or_default();
         if !self.started && !choices.is_empty() {
             self.started = true;

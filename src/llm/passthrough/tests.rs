@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::llm::chat::FinishReason;
+use crate::llm::crossing;
 use crate::llm::error::ErrorKind;
+use crate::llm::translate::ResponseContext;
 use crate::llm::usage::Usage;
 
 const TEXT: &str = concat!(
@@ -93,6 +95,42 @@ fn an_error_chunk_is_a_fault_and_is_not_forwarded() {
     assert_eq!(String::from_utf8_lossy(&out), good);
     let Err(StreamFault::Upstream(error)) = result else { panic!("{result:?}") };
     assert_eq!((error.status.as_u16(), error.message.as_str()), (500, "boom"));
+}
+
+#[test]
+fn an_error_in_a_choice_is_a_fault_that_tells_what_it_cost() {
+    let good = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let text = format!(
+        "{good}data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"\"}},\"finish_reason\":\"error\",\"error\":{{\"code\":503,\"message\":\"died\"}}}}],\"usage\":{{\"prompt_tokens\":4,\"completion_tokens\":1}}}}\n\ndata: [DONE]\n\n"
+    );
+    let (out, result, progress) = run(openai(false), &[text.as_bytes()]);
+    assert_eq!(String::from_utf8_lossy(&out), good);
+    let Err(StreamFault::Upstream(error)) = result else { panic!("{result:?}") };
+    assert_eq!((error.status.as_u16(), error.message.as_str()), (503, "died"));
+    assert_eq!(progress.usage.map(|usage| usage.total()), Some(5));
+}
+
+#[test]
+fn an_answer_whose_choice_failed_is_an_error() {
+    for content in ["", "partial"] {
+        let body = format!(
+            "{{\"id\":\"x\",\"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"{content}\"}},\"finish_reason\":\"error\",\"error\":{{\"code\":502,\"message\":\"died\"}}}}]}}"
+        );
+        let body = Bytes::from(body);
+        let whole = [
+            response(Dialect::OpenAi, Quirks::NONE, &body),
+            crossing::response(
+                Dialect::Anthropic,
+                Dialect::OpenAi,
+                &body,
+                &ResponseContext::default(),
+            ),
+        ];
+        for whole in whole {
+            let Err(ResponseError::Upstream(error)) = whole else { panic!("{whole:?}") };
+            assert_eq!((error.status.as_u16(), error.message.as_str()), (502, "died"));
+        }
+    }
 }
 
 #[test]
