@@ -14,6 +14,7 @@
 //! endpoints are in `endpoint`.
 
 mod anthropic;
+mod batch;
 pub mod bedrock;
 pub mod chat;
 pub mod codec;

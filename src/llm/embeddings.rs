@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::batch::check_vectors;
 use super::codec::Dropped;
 use super::error::RequestError;
 use super::rewrite::Rewrite;
@@ -251,16 +252,19 @@ impl EmbeddingCrossing {
         }
     }
 
-    /// Puts an answer into the caller's dialect.
+    /// Puts an answer into the caller's dialect. `asked`: how many vectors it must have, where that is
+    /// known.
     pub fn response(
         &self,
         body: &Bytes,
         context: &ResponseContext,
+        asked: Option<usize>,
     ) -> Result<WholeResponse, ResponseError> {
         if scan(body).error {
             return Err(ResponseError::Upstream(passthrough::in_a_200(self.dialect, body)));
         }
         let response = self.to.decode_response(body).map_err(ResponseError::Malformed)?;
+        check_vectors(response.vectors.len(), asked)?;
         Ok(WholeResponse {
             body: self.from.encode_response(&response, context).into(),
             usage: response.usage,

@@ -306,9 +306,10 @@ impl Endpoint {
         self.facts().operation
     }
 
-    /// Whether its answers repeat what was asked, so that the request must be kept until then.
-    pub fn repeats_request(self) -> bool {
-        self == Self::Responses
+    /// Whether its answers repeat what was asked or must fit it in number, so that the request must be
+    /// kept until then.
+    pub fn answers_by_request(self) -> bool {
+        self == Self::Responses || matches!(self.work(), Work::Vectors | Work::Order)
     }
 
     /// Whether its requests are forms (`multipart/form-data`) and not JSON.

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::Dialect;
+use super::batch::check_order;
 use super::codec::{Dropped, is_neutral, member};
 use super::error::RequestError;
 use super::members::{Member, Members};
@@ -103,23 +104,33 @@ fn as_yaml(members: &Map<String, Value>, fields: &[String]) -> String {
     fields.iter().filter_map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Meters an answer and gives it back untouched.
+/// Meters an answer and gives it back untouched. `asked`: how many documents were given, where that is
+/// known.
 ///
 /// # Errors
-/// [`ResponseError`] if it is an error in disguise, or has no results.
-pub fn response(dialect: Dialect, body: &Bytes) -> Result<WholeResponse, ResponseError> {
+/// [`ResponseError`] if it is an error in disguise, has no results, or ranks what was not given.
+pub fn response(
+    dialect: Dialect,
+    body: &Bytes,
+    asked: Option<usize>,
+) -> Result<WholeResponse, ResponseError> {
     #[derive(Deserialize)]
     struct Answer {
-        #[serde(rename = "results")]
-        _results: Vec<serde::de::IgnoredAny>,
+        results: Vec<Ranked>,
         #[serde(default)]
         model: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Ranked {
+        #[serde(default)]
+        index: Option<usize>,
     }
     if scan(body).error {
         return Err(ResponseError::Upstream(in_a_200(dialect, body)));
     }
     let answer: Answer = serde_json::from_slice(body)
         .map_err(|error| ResponseError::Malformed(error.to_string()))?;
+    check_order(answer.results.iter().filter_map(|ranked| ranked.index), asked)?;
     Ok(WholeResponse {
         body: body.clone(),
         usage: usage_of(body),

@@ -22,7 +22,7 @@ use super::rewrite::{Rewrite, apply_parameters, rewrite_form, splice};
 use super::stream::{StreamForm, StreamTranslator};
 use super::tokens::count_request;
 use super::usage::Usage;
-use super::{Dialect, bedrock, gemini};
+use super::{Dialect, batch, bedrock, gemini};
 
 /// The provider has no counterpart for the endpoint.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
@@ -57,7 +57,8 @@ pub struct ResponseContext {
     pub request_id: String,
     /// How a stream is written.
     pub form: StreamForm,
-    /// The caller's request, where its dialect repeats it in the answer; else empty.
+    /// The caller's request, where the answer is made or checked by it
+    /// ([`Endpoint::answers_by_request`]); else empty.
     pub request: Bytes,
     /// Whether vectors are written in base64.
     pub base64: bool,
@@ -296,12 +297,15 @@ impl Translator {
         body: &Bytes,
         context: &ResponseContext,
     ) -> Result<WholeResponse, ResponseError> {
+        let asked = batch::asked(self.endpoint, &context.request);
         if self.endpoint.work() == Work::Order {
-            rerank::response(self.upstream, body)
+            rerank::response(self.upstream, body, asked)
         } else if let Some(crossing) = self.embeddings() {
-            crossing.response(body, context)
+            crossing.response(body, context, asked)
         } else if self.is_passthrough() {
-            passthrough::response(self.upstream, self.quirks, body)
+            let whole = passthrough::response(self.upstream, self.quirks, body)?;
+            batch::check_untouched(body, asked)?;
+            Ok(whole)
         } else {
             crossing::response(self.endpoint.dialect(), self.upstream, body, context)
         }

@@ -14,11 +14,11 @@ mod upload;
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, Response, StatusCode, header, request::Parts};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    llm::{Dialect, ErrorKind, Meter, decode_error},
+    llm::{ApiError, Dialect, ErrorKind, Meter, decode_error},
     snapshot::{Consumer, Direct, ObjectName, Provider},
     telemetry::Record,
 };

@@ -226,7 +226,7 @@ impl Pipeline {
             model: peek.model.clone(),
             request_id: settlement.record.request_id.to_string(),
             form: called.form,
-            request: if endpoint.repeats_request() { body.clone() } else { Bytes::new() },
+            request: if endpoint.answers_by_request() { body.clone() } else { Bytes::new() },
             base64: peek.base64,
         };
         Ok(Call { endpoint, headers, body, peek, stream, route, candidates, context, deadline })

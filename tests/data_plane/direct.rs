@@ -324,8 +324,11 @@ async fn a_length_beside_chunks_does_not_cut_the_answer() {
     let script = vec![head, Step::Chunk(b"all of the answer".to_vec()), Step::End];
     let upstream = Upstream::always(script).await;
     let gateway = gateway(grant(provider(&upstream))).await;
-    let answer =
-        raw(&gateway, "GET /providers/team/openai/files HTTP/1.1\r\nconnection: close\r\n").await;
+    let request = format!(
+        "GET /providers/team/openai/files HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n\
+         connection: close\r\n\r\n"
+    );
+    let answer = raw(&gateway, &request).await;
     assert!(!answer.contains("content-length"), "{answer}");
     assert!(answer.contains("all of the answer"), "{answer}");
 }

@@ -123,7 +123,7 @@ fn vectors_are_written_as_google_writes_them() {
     let context = ResponseContext::default();
     let answer = br#"{"data":[{"index":0,"embedding":[0.5,1.0]}],"usage":{"prompt_tokens":3}}"#;
     let written = |endpoint| {
-        let whole = to(endpoint, Dialect::OpenAi).response(&answer.to_vec().into(), &context);
+        let whole = to(endpoint, Dialect::OpenAi).response(&answer.to_vec().into(), &context, None);
         let whole = whole.unwrap();
         assert_eq!(whole.usage.unwrap().input, 3);
         serde_json::from_slice::<Value>(&whole.body).unwrap()
