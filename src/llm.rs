@@ -27,6 +27,7 @@ pub mod eventstream;
 pub mod form;
 mod framing;
 mod gemini;
+mod history;
 mod lines;
 mod members;
 mod mistral;

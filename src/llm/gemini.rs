@@ -30,7 +30,9 @@ use super::translate::ResponseContext;
 use super::usage::Usage;
 
 pub use error::Errors;
+pub use model::Model;
 pub use observe::Observer;
+pub use signature::SKIP;
 
 /// What bounds a request.
 pub(super) const NAMES: Names = Names {

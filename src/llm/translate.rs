@@ -22,7 +22,7 @@ use super::rewrite::{Rewrite, apply_parameters, rewrite_form, splice};
 use super::stream::{StreamForm, StreamTranslator};
 use super::tokens::count_request;
 use super::usage::Usage;
-use super::{Dialect, batch, bedrock, gemini};
+use super::{Dialect, batch, bedrock, gemini, history};
 
 /// The provider has no counterpart for the endpoint.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
@@ -249,8 +249,14 @@ impl Translator {
                 splice(&edited, &peeked, rewrite.model, self.asks_for_usage(&peeked))
             }
         };
-        let passed = UpstreamRequest { body, dropped: dropped.into_names(), headers: &[] };
-        self.adapt(passed, rewrite.model)
+        let mut dropped = dropped.into_names();
+        let body = match self.endpoint.work() {
+            Work::Chat | Work::Count => {
+                history::restore(self.upstream, body, rewrite.model, &mut dropped)?
+            }
+            _ => body,
+        };
+        self.adapt(UpstreamRequest { body, dropped, headers: &[] }, rewrite.model)
     }
 
     /// Puts a request in the upstream's dialect into the provider's form of it.

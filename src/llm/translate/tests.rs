@@ -86,3 +86,17 @@ fn geminis_count_is_answered_in_its_own_form() {
         assert_eq!(&counted.body[..], br#"{"totalTokens":8}"#, "{body}");
     }
 }
+
+#[test]
+fn a_history_that_another_provider_wrote_is_taken_by_the_callers_own() {
+    let sent = ask(
+        Endpoint::Messages,
+        ANTHROPIC,
+        br#"{"model":"a","messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"sluice.gemini.x"},{"type":"text","text":"b"}]}]}"#,
+    );
+    let expected = br#"{"model":"served","messages":[{"role":"assistant","content":[{"type":"text","text":"b"}]}]}"#;
+    assert_eq!(
+        (&sent.body[..], sent.dropped),
+        (&expected[..], vec!["thought_signature".to_owned()])
+    );
+}
