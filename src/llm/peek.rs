@@ -20,6 +20,18 @@ pub use form::peek_form;
 /// The most choices one request may ask for (OpenAI's own bound for `n`).
 const MAX_CHOICES: u64 = 128;
 
+/// The members that hold what is asked, each by its names, of any endpoint. They are not read here, but
+/// who reads them must find one of each.
+const CONTENT: [&[&str]; 7] = [
+    &["messages"],
+    &["input"],
+    &["instructions"],
+    &["system"],
+    &["contents"],
+    &["systemInstruction", "system_instruction"],
+    &["tools"],
+];
+
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peek {
@@ -111,10 +123,16 @@ impl<'a> FoundBounds<'a> {
 impl<'a> Found<'a> {
     fn collect(members: Vec<Member<'a>>, names: &Names) -> Result<Self, RequestError> {
         let mut found = Self::default();
+        let mut content = [false; CONTENT.len()];
         for Member { name, value } in members {
-            let Some(slot) = found.slot(names, &name) else { continue };
+            let at = CONTENT.iter().position(|names| names.contains(&&*name));
+            let seen = at.and_then(|at| content.get_mut(at));
+            let mut is_second = seen.is_some_and(|seen| std::mem::replace(seen, true));
+            if let Some(slot) = found.slot(names, &name) {
+                is_second |= slot.replace(value).is_some();
+            }
             // Two readers of one body must not see two different requests.
-            if slot.replace(value).is_some() {
+            if is_second {
                 return Err(given_twice(&name));
             }
         }

@@ -62,6 +62,26 @@ fn deep_bodies_are_refused() {
 }
 
 #[test]
+fn what_is_asked_may_be_given_once() {
+    for (endpoint, names) in [
+        (Endpoint::ChatCompletions, ["messages", "messages"]),
+        (Endpoint::ChatCompletions, ["tools", "tools"]),
+        (Endpoint::Messages, ["system", "system"]),
+        (Endpoint::Responses, ["input", "input"]),
+        (Endpoint::Responses, ["instructions", "instructions"]),
+        (Endpoint::GenerateContent, ["contents", "contents"]),
+        (Endpoint::GenerateContent, ["systemInstruction", "system_instruction"]),
+        (Endpoint::Embeddings, ["input", "input"]),
+    ] {
+        let [first, second] = names;
+        let body = format!(r#"{{"{first}":null,"model":"m","{second}":[]}}"#);
+        let error = peek(&endpoint.into(), body.as_bytes()).unwrap_err();
+        let expected = format!("\"{second}\" is given more than once: write it once");
+        assert_eq!(error.to_string(), expected, "{endpoint:?}");
+    }
+}
+
+#[test]
 fn invalid_utf8_and_trailing_garbage_are_refused() {
     assert!(peek(&Endpoint::ChatCompletions.into(), b"{\"model\":\"\xff\"}").is_err());
     assert!(chat(r#"{"model":"m"} x"#).is_err());
