@@ -194,9 +194,16 @@ pub(super) fn member<T: DeserializeOwned>(
     })
 }
 
-/// Whether a JSON value changes nothing: null, false, zero or empty.
-pub(super) fn is_neutral(value: &RawValue) -> bool {
-    matches!(value.get(), "null" | "false" | "0" | "0.0" | "[]" | "{}" | "\"\"")
+/// Maps from names to values, which say nothing when they are empty; any other object that is empty may
+/// switch something on by being there (`web_search_options`).
+const MAPS: [&str; 4] = ["metadata", "logit_bias", "labels", "logitBias"];
+
+/// Whether a member that is left out changes nothing by it: its value is null, false, zero or empty.
+pub(super) fn is_neutral(name: &str, value: &RawValue) -> bool {
+    let text = value.get();
+    let inside = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    matches!(text, "null" | "false" | "0" | "0.0" | "[]" | "\"\"")
+        || (MAPS.contains(&name) && inside.is_some_and(|inside| inside.trim().is_empty()))
 }
 
 /// An id that the target accepts: only `[a-zA-Z0-9_-]`, at most `max` bytes. The same id always

@@ -47,7 +47,7 @@ pub fn to_cohere(body: &[u8], dropped: &mut Dropped) -> Result<Option<Vec<u8>>, 
             "rank_fields" => changed = true,
             _ => {
                 changed = true;
-                if !is_neutral(value) {
+                if !is_neutral(&name, value) {
                     dropped.add(name);
                 }
             }

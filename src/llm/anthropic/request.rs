@@ -70,7 +70,7 @@ fn decode_member(
             }
         }
         "service_tier" if value.get() == "\"auto\"" => {}
-        _ if is_neutral(value) => {}
+        _ if is_neutral(name, value) => {}
         _ => dropped.add(name),
     }
     Ok(())

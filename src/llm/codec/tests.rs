@@ -325,3 +325,15 @@ fn sorted(mut response: ChatResponse) -> ChatResponse {
     }
     response
 }
+
+#[test]
+fn an_empty_object_that_switches_something_on_is_named() {
+    let body = br#"{"model":"m","messages":[{"role":"user","content":"q"}],"web_search_options":{},"metadata":{ },"logit_bias":{},"store":false}"#;
+    let mut dropped = Dropped::default();
+    codec(Dialect::OpenAi).decode_request(body, &mut dropped).unwrap();
+    assert_eq!(dropped.into_names(), ["web_search_options"]);
+    let body = br#"{"model":"m","input":"q","text":{},"moderation":{}}"#;
+    let mut dropped = Dropped::default();
+    codec(Dialect::Responses).decode_request(body, &mut dropped).unwrap();
+    assert_eq!(dropped.into_names(), ["moderation"]);
+}

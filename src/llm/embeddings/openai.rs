@@ -37,7 +37,7 @@ impl EmbeddingIngress for OpenAiEmbeddings {
                 "user" => request.user = member(&name, value)?,
                 "encoding_format" => check_format(value)?,
                 "input_type" => request.task = decode_task(member(&name, value)?, dropped),
-                _ if is_neutral(value) => {}
+                _ if is_neutral(&name, value) => {}
                 _ => dropped.add(name),
             }
         }

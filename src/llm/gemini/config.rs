@@ -94,7 +94,7 @@ fn decode_member(
             request.reasoning = member::<WireThinking>(name, value)?.as_ref().and_then(reasoning);
         }
         "responseModalities" | "response_modalities" if only_text(value) => {}
-        _ if is_neutral(value) => {}
+        _ if is_neutral(name, value) => {}
         _ => dropped.add(format!("generationConfig.{name}")),
     }
     Ok(())

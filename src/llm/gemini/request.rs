@@ -54,11 +54,11 @@ fn decode_member(
         }
         "tools" => request.tools = decode_tools(name, value, dropped)?,
         "generationConfig" | "generation_config" => config::decode(value, request, dropped)?,
-        "cachedContent" | "cached_content" if !is_neutral(value) => {
+        "cachedContent" | "cached_content" if !is_neutral(name, value) => {
             let text = "\"cachedContent\" names content that Google holds and this model's provider cannot read: send the content itself";
             return Err(RequestError::field("cachedContent", text));
         }
-        _ if is_neutral(value) => {}
+        _ if is_neutral(name, value) => {}
         _ => dropped.add(name),
     }
     Ok(())

@@ -77,7 +77,7 @@ fn decode_member(
         "safety_identifier" => request.user = request.user.take().or(member(name, value)?),
         "response_format" => request.response_format = decode_format(member(name, value)?)?,
         "service_tier" if value.get() == "\"auto\"" => {}
-        _ if is_neutral(value) => {}
+        _ if is_neutral(name, value) => {}
         _ => dropped.add(name),
     }
     Ok(())

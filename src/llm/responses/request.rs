@@ -116,7 +116,7 @@ fn decode_rest<'a>(
         "top_logprobs" => late.top_logprobs = member(name, value)?.unwrap_or(0),
         "service_tier" if matches!(value.get(), "\"auto\"" | "\"default\"") => {}
         "truncation" if value.get() == "\"disabled\"" => {}
-        _ if is_neutral(value) => {}
+        _ if is_neutral(name, value) => {}
         "previous_response_id" | "conversation" | "background" | "prompt" => {
             return Err(stateful(name));
         }

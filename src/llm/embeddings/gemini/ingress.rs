@@ -75,7 +75,7 @@ impl EmbeddingIngress for GeminiBatchEmbedContents {
             match &*name {
                 "requests" => embeds = requests(value, dropped)?,
                 "model" => {}
-                _ if is_neutral(value) => {}
+                _ if is_neutral(&name, value) => {}
                 _ => dropped.add(name),
             }
         }
@@ -150,7 +150,7 @@ fn embed(members: Vec<Member<'_>>, dropped: &mut Dropped) -> Result<Embed, Reque
             "outputDimensionality" | "output_dimensionality" => {
                 embed.dimensions = member(&name, value)?;
             }
-            _ if is_neutral(value) => {}
+            _ if is_neutral(&name, value) => {}
             _ => dropped.add(name),
         }
     }
