@@ -12,6 +12,7 @@ mod catalogue;
 mod direct;
 mod ending;
 mod identify;
+mod internal;
 mod keys;
 mod limits;
 pub mod mock;

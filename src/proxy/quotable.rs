@@ -1,10 +1,12 @@
 //! The credentials that went out with a try, so that a provider that quotes one in its answer does not
-//! hand it to the caller or to the log.
+//! hand it to the caller or to the log. Addresses of the owner's network go with them.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use crate::llm::ApiError;
+
+use super::internal::without_addresses;
 
 /// What a credential is replaced by.
 const MASK: &str = "[key]";
@@ -26,8 +28,11 @@ impl Quotable {
         secrets.filter(|secret| !secret.is_empty())
     }
 
-    /// Takes the credentials out of a text.
+    /// Takes the credentials and internal addresses out of a text.
     pub fn mask(&self, text: &mut String) {
+        if let Some(masked) = without_addresses(text) {
+            *text = masked;
+        }
         for secret in self.secrets() {
             if text.contains(secret) {
                 *text = text.replace(secret, MASK);
@@ -35,7 +40,7 @@ impl Quotable {
         }
     }
 
-    /// Takes the credentials out of all that an error says.
+    /// Takes them out of all that an error says.
     pub fn mask_error(&self, error: &mut ApiError) {
         self.mask(&mut error.message);
         if let Some(param) = &mut error.param {
@@ -46,7 +51,7 @@ impl Quotable {
         }
     }
 
-    /// Takes the credentials out of bytes that need not be text.
+    /// Takes them out of bytes that need not be text.
     pub fn mask_bytes(&self, mut bytes: Bytes) -> Bytes {
         for secret in self.secrets() {
             while let Some(at) = memchr::memmem::find(&bytes, secret.as_bytes()) {
@@ -54,7 +59,10 @@ impl Quotable {
                     [&bytes[..at], MASK.as_bytes(), &bytes[at + secret.len()..]].concat().into();
             }
         }
-        bytes
+        match str::from_utf8(&bytes).ok().and_then(without_addresses) {
+            Some(masked) => masked.into(),
+            None => bytes,
+        }
     }
 }
 

@@ -288,8 +288,10 @@ async fn redirects_are_not_followed_and_lead_back_here() {
 }
 
 #[tokio::test]
-async fn errors_pass_without_the_providers_key() {
-    let quoted = format!(r#"{{"error":{{"message":"no access with {UPSTREAM_KEY}"}}}}"#);
+async fn errors_pass_without_the_providers_key_and_internal_addresses() {
+    let quoted = format!(
+        r#"{{"error":{{"message":"no access with {UPSTREAM_KEY} to http://10.0.0.8:9000/x"}}}}"#
+    );
     let upstream = Upstream::scripted([
         whole(403, &[("content-type", "application/json")], &quoted),
         whole(401, &[], &quoted),
@@ -299,7 +301,7 @@ async fn errors_pass_without_the_providers_key() {
     let gateway = gateway(grant(provider(&upstream))).await;
     let forbidden = gateway.call(Method::GET, "/providers/team/openai/files").await;
     assert_eq!(forbidden.status, StatusCode::FORBIDDEN);
-    assert_eq!(forbidden.json()["error"]["message"], "no access with [key]");
+    assert_eq!(forbidden.json()["error"]["message"], "no access with [key] to [address]");
     let refused = gateway.call(Method::GET, "/providers/team/openai/files").await;
     assert_eq!((refused.status.as_u16(), &*refused.code()), (502, "upstream_credential_refused"));
     let closed = gateway.call(Method::GET, "/providers/team/openai/files").await;

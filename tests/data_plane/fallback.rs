@@ -134,14 +134,15 @@ async fn an_upstreams_401_never_reaches_the_caller_as_one() {
 }
 
 #[tokio::test]
-async fn a_key_that_a_provider_quotes_is_not_repeated() {
-    let quoting = r#"{"error":{"message":"bad request by sk-upstream"}}"#;
+async fn a_key_or_an_address_that_a_provider_quotes_is_not_repeated() {
+    let quoting =
+        r#"{"error":{"message":"bad request by sk-upstream at http://vllm.models.svc:8000/v1"}}"#;
     let upstream = Upstream::always(whole(400, &[], quoting)).await;
     let mut provider = provider(&upstream);
     provider.credentials = vec![credential("sk-upstream")];
     let gateway = Gateway::start([route([provider])]).await;
     let reply = gateway.chat(ASK).await;
-    assert_eq!(reply.json()["error"]["message"], "bad request by [key]");
+    assert_eq!(reply.json()["error"]["message"], "bad request by [key] at [address]");
 }
 
 #[tokio::test]
