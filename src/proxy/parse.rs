@@ -77,6 +77,15 @@ fn not_kept() -> Rejection {
     Rejection::refuse(StatusCode::NOT_FOUND, ErrorKind::NotFound, "response_not_found", message)
 }
 
+/// An endpoint of Responses that is no kept answer.
+fn not_served(path: &str) -> Rejection {
+    unknown(format!("{path} is not served here: of Responses there is only POST {RESPONSES}"))
+}
+
+fn unknown(message: String) -> Rejection {
+    Rejection::refuse(StatusCode::NOT_FOUND, ErrorKind::NotFound, "unknown_path", message)
+}
+
 /// What is asked for.
 ///
 /// # Errors
@@ -91,17 +100,13 @@ pub fn asked<'a>(method: &Method, uri: &'a Uri) -> Result<Asked<'a>, Rejection> 
         return Err(no_such_method(name));
     } else if let Some(id) = model_of(path) {
         (Asked::Model(decoded(id)), Method::GET, "GET")
+    } else if matches!(path, "/v1/responses/input_tokens" | "/v1/responses/compact") {
+        return Err(not_served(path));
     } else if is_kept_answer(path) {
         return Err(not_kept());
     } else {
         let paths = Endpoint::ALL.map(Endpoint::path).join(", ");
-        let message = format!("there is no such path here: use {paths} or /v1/models");
-        return Err(Rejection::refuse(
-            StatusCode::NOT_FOUND,
-            ErrorKind::NotFound,
-            "unknown_path",
-            message,
-        ));
+        return Err(unknown(format!("there is no such path here: use {paths} or /v1/models")));
     };
     if *method == allowed {
         return Ok(asked);
@@ -327,6 +332,11 @@ mod tests {
         }
         assert_eq!(get("/v1/responses").error.status, 405);
         let post = |path: &'static str| asked(&Method::POST, &Uri::from_static(path)).unwrap_err();
+        for path in ["/v1/responses/input_tokens", "/v1/responses/compact"] {
+            let error = post(path).error;
+            assert_eq!((error.status.as_u16(), error.code.as_ref()), (404, "unknown_path"));
+            assert!(error.message.contains(path), "{}", error.message);
+        }
         for path in ["/v1beta/models/m:foo", "/v1/models/a%2Fb%3Afoo", "/v1beta/models/m:foo?key=x"]
         {
             let error = post(path).error;

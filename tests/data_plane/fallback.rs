@@ -146,6 +146,20 @@ async fn a_key_or_an_address_that_a_provider_quotes_is_not_repeated() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_gateways_account_is_told_without_its_key() {
+    let quoting = r#"{"error":{"message":"no credits are left for sk-upstream"}}"#;
+    let upstream = Upstream::always(whole(402, &[], quoting)).await;
+    let mut provider = provider(&upstream);
+    provider.credentials = vec![credential("sk-upstream")];
+    let gateway = Gateway::start([route([provider])]).await;
+    let reply = gateway.chat(ASK).await;
+    assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(reply.code(), "upstream_credential_refused");
+    let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.ends_with("(HTTP 402): no credits are left for [key]"), "{message}");
+}
+
+#[tokio::test]
 async fn a_refused_or_limited_key_gives_way_to_another() {
     for status in [401, 403, 429] {
         let upstream = Upstream::answering(move |request| match request.header("authorization") {

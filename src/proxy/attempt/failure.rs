@@ -220,7 +220,7 @@ impl Failure {
             retry_after: retry_after(headers),
             detail: error.code.clone().into_owned(),
             // Of its own credential the caller must know.
-            error: if provider.is_passthrough() { error } else { error.shield_credential() },
+            error: if provider.is_passthrough() { error } else { shielded(error) },
         }
     }
 
@@ -298,9 +298,21 @@ impl Failure {
             reason: Reason::ErrorEvent(error.status.as_u16()),
             retry_after: None,
             detail: error.code.clone().into_owned(),
-            error: error.shield_credential(),
+            error: shielded(error),
         }
     }
+}
+
+/// A provider's error as the caller may see it, once it is masked. What is wrong with the gateway's
+/// account (402) is worth knowing: mostly that its money is spent.
+fn shielded(error: ApiError) -> ApiError {
+    let is_account = error.status == StatusCode::PAYMENT_REQUIRED;
+    let message = is_account.then(|| error.message.clone());
+    let mut shielded = error.shield_credential();
+    if let Some(message) = message {
+        shielded.message = format!("{}: {message}", shielded.message);
+    }
+    shielded
 }
 
 fn cut(text: &str) -> &str {
