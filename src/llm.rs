@@ -37,6 +37,7 @@ mod ollama;
 mod one_or_many;
 mod opaque;
 mod openai;
+mod order;
 mod passthrough;
 pub mod peek;
 pub mod quirks;

@@ -18,6 +18,7 @@ use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::codec::{ChatCodec, Dropped, EventDecoder, EventEncoder};
 use super::error::RequestError;
 use super::names::Names;
+use super::order::Ordered;
 use super::translate::ResponseContext;
 use super::usage::Usage;
 
@@ -84,6 +85,6 @@ impl ChatCodec for Anthropic {
     }
 
     fn encoder(&self, context: &ResponseContext, _include_usage: bool) -> Box<dyn EventEncoder> {
-        Box::new(stream::Encoder::new(context))
+        Box::new(Ordered::new(stream::Encoder::new(context)))
     }
 }

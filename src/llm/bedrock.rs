@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::codec::{ChatCodec, Dropped, EventDecoder, EventEncoder, Framing};
 use super::error::RequestError;
+use super::order::Ordered;
 use super::translate::ResponseContext;
 use super::usage::Usage;
 
@@ -80,7 +81,7 @@ impl ChatCodec for Bedrock {
     }
 
     fn encoder(&self, _: &ResponseContext, _include_usage: bool) -> Box<dyn EventEncoder> {
-        Box::new(encoder::Encoder::default())
+        Box::new(Ordered::new(encoder::Encoder::default()))
     }
 }
 

@@ -206,7 +206,8 @@ fn note(progress: &mut Progress, event: &ChatEvent) {
         | ChatEvent::Logprobs(_)
         | ChatEvent::Signature(_)
         | ChatEvent::PartSignature(_)
-        | ChatEvent::BlockEnd => 0,
+        | ChatEvent::BlockEnd
+        | ChatEvent::CallEnd(_) => 0,
     };
     progress.add_content(bytes as u64);
 }

@@ -201,11 +201,15 @@ impl Decoder {
         let Some(position) = self.open.iter().position(|(index, _)| *index == at) else { return };
         match self.open.swap_remove(position).1 {
             Block::Foreign => return,
-            Block::Call { index, has_arguments: false } => {
-                events.push(ChatEvent::Arguments { index, json: "{}".to_owned() });
+            Block::Call { index, has_arguments } => {
+                if !has_arguments {
+                    events.push(ChatEvent::Arguments { index, json: "{}".to_owned() });
+                }
+                events.push(ChatEvent::CallEnd(index));
+                return;
             }
             Block::Answer { has_text: false } => events.push(ChatEvent::Text("{}".to_owned())),
-            Block::Call { .. } | Block::Answer { .. } | Block::Plain => {}
+            Block::Answer { .. } | Block::Plain => {}
         }
         events.push(ChatEvent::BlockEnd);
     }

@@ -144,7 +144,8 @@ impl EventEncoder for Encoder {
             }
             ChatEvent::ToolCall { index, id, name } => self.call(*index, id, name, out),
             ChatEvent::Arguments { index, json } => self.arguments(*index, json, out),
-            ChatEvent::BlockEnd => self.close(out),
+            ChatEvent::CallEnd(index) if self.open != Some(Open::Call(*index)) => Ok(()),
+            ChatEvent::BlockEnd | ChatEvent::CallEnd(_) => self.close(out),
             ChatEvent::Finish { reason, stop_sequence } => {
                 self.finish = Some((reason.clone(), stop_sequence.clone()));
                 Ok(())

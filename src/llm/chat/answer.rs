@@ -126,6 +126,8 @@ pub enum ChatEvent {
     },
     /// The provider closed a block; what comes next is a new one.
     BlockEnd,
+    /// The provider closed the call of this index; others may still be open.
+    CallEnd(usize),
     /// The model stopped.
     Finish {
         /// Why.

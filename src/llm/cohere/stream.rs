@@ -176,7 +176,7 @@ impl Decoder {
             *arguments = Arguments::Some;
             events.push(ChatEvent::Arguments { index, json: "{}".to_owned() });
         }
-        events.push(ChatEvent::BlockEnd);
+        events.push(ChatEvent::CallEnd(index));
     }
 }
 

@@ -117,11 +117,21 @@ impl Encoder {
 
     /// Writes the calls of the current choice: no more arguments will come.
     fn calls(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        for open in std::mem::take(&mut self.choice().calls) {
-            let part = call(&open.id, &open.name, &open.arguments);
-            self.part(WirePart { thought_signature: open.signature, ..part }, out)?;
-        }
-        Ok(())
+        let open = std::mem::take(&mut self.choice().calls);
+        open.into_iter().try_for_each(|open| self.call(open, out))
+    }
+
+    /// Writes one of them.
+    fn call_end(&mut self, index: usize, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        let calls = &mut self.choice().calls;
+        let Some(at) = calls.iter().position(|call| call.index == index) else { return Ok(()) };
+        let open = calls.remove(at);
+        self.call(open, out)
+    }
+
+    fn call(&mut self, open: Call, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        let part = call(&open.id, &open.name, &open.arguments);
+        self.part(WirePart { thought_signature: open.signature, ..part }, out)
     }
 
     /// A signature that lies beside the last call if one is open, else beside a text.
@@ -211,7 +221,8 @@ impl EventEncoder for Encoder {
                 signature: None,
             }),
             ChatEvent::Arguments { index, json } => return self.arguments(*index, json),
-            ChatEvent::BlockEnd => return self.calls(out),
+            ChatEvent::BlockEnd => {}
+            ChatEvent::CallEnd(index) => return self.call_end(*index, out),
             ChatEvent::Logprobs(tokens) => {
                 let candidate = WireCandidate {
                     content: content(vec![WirePart::text("")]),

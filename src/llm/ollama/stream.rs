@@ -60,7 +60,7 @@ impl Decoder {
             let id = given(id).unwrap_or_else(|| minted(&self.created_at, index));
             events.push(ChatEvent::ToolCall { index, id, name: function.name });
             events.push(ChatEvent::Arguments { index, json });
-            events.push(ChatEvent::BlockEnd);
+            events.push(ChatEvent::CallEnd(index));
         }
     }
 }

@@ -260,7 +260,7 @@ fn a_stream_is_read_line_by_line_until_it_is_done() {
                 name: "f".to_owned()
             },
             ChatEvent::Arguments { index: 0, json: "{}".to_owned() },
-            ChatEvent::BlockEnd,
+            ChatEvent::CallEnd(0),
             ChatEvent::Finish { reason: FinishReason::ToolCalls, stop_sequence: None },
             ChatEvent::Usage(Usage { input: 4, output: 2, ..Usage::default() }),
             ChatEvent::End,

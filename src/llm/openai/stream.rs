@@ -2,16 +2,18 @@
 
 mod encoder;
 
+use std::mem::take;
+
 use super::beside::{decode_citations, decode_logprobs, decode_signature};
 use super::part::decode_content;
 use super::response::trust_calls;
 use super::wire::{WireAnswer, WireChoice, WireMessage, WireToolCall, finish_reason, usage_of};
-use crate::llm::chat::{ChatEvent, Content};
+use crate::llm::chat::{ChatEvent, Content, Signature};
 use crate::llm::codec::EventDecoder;
 use crate::llm::error::{ApiError, ErrorKind};
 use crate::llm::quirks::Quirks;
 use crate::llm::scan::scan;
-use crate::llm::sse::Frame;
+use crate::llm::sse::{Frame, MAX_FRAME};
 use crate::llm::stream::StreamFault;
 
 pub use encoder::Encoder;
@@ -33,9 +35,15 @@ struct Said {
     calls: Vec<Call>,
 }
 
+/// A call. What came before it could be announced waits in it, at most [`MAX_FRAME`] bytes.
+#[derive(Default)]
 struct Call {
     wire_index: Option<usize>,
     id: Option<String>,
+    name: String,
+    arguments: String,
+    signature: Option<Signature>,
+    announced: bool,
 }
 
 impl EventDecoder for Decoder {
@@ -46,8 +54,7 @@ impl EventDecoder for Decoder {
     ) -> Result<(), StreamFault> {
         let data = frame.data.trim_ascii();
         if data == b"[DONE]" {
-            events.push(ChatEvent::End);
-            return Ok(());
+            return self.end(events);
         }
         let found = scan(data);
         if found.usage
@@ -76,6 +83,21 @@ impl EventDecoder for Decoder {
 }
 
 impl Decoder {
+    /// Calls may still wait for the end of their names where nothing said why the model stopped.
+    fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), StreamFault> {
+        for said in &mut self.choices {
+            if said.calls.iter().all(|call| call.announced) {
+                continue;
+            }
+            if std::mem::replace(&mut self.current, said.index) != said.index {
+                events.push(ChatEvent::Choice(said.index));
+            }
+            said.announce_all(&self.answer, events)?;
+        }
+        events.push(ChatEvent::End);
+        Ok(())
+    }
+
     fn choice(
         &mut self,
         choice: WireChoice,
@@ -107,7 +129,12 @@ impl Said {
         let (mut delta, logprobs) = (choice.delta.or(choice.message), choice.logprobs);
         let calls = delta.as_mut().and_then(|delta| delta.tool_calls.take());
         if let Some(delta) = delta {
-            Self::delta(delta, events)?;
+            let mut words = Vec::new();
+            Self::delta(delta, &mut words)?;
+            if !words.is_empty() {
+                self.announce(answer, events);
+                events.append(&mut words);
+            }
         }
         let tokens = decode_logprobs(logprobs.as_ref()).filter(|tokens| !tokens.is_empty());
         events.extend(tokens.map(ChatEvent::Logprobs));
@@ -115,6 +142,7 @@ impl Said {
             self.call(call, answer, events)?;
         }
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
+            self.announce_all(answer, events)?;
             let reason = trust_calls(finish_reason(&word), !self.calls.is_empty());
             events.push(ChatEvent::Finish { reason, stop_sequence: None });
         }
@@ -145,38 +173,79 @@ impl Said {
         Ok(())
     }
 
+    /// Takes a piece of a call, which may begin in pieces: a name and an id may come late.
     fn call(
         &mut self,
         wire: WireToolCall,
         answer: &str,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), StreamFault> {
-        let id = wire.id.clone().filter(|id| !id.is_empty() && id != "null");
-        let name = wire.function.name.clone().filter(|name| !name.is_empty());
-        let index = match self.position(wire.index, id.as_deref(), name.is_some()) {
-            Some(index) => index,
-            None => {
-                let Some(name) = name else {
-                    let text = "a tool call begins without a name";
-                    return Err(StreamFault::Malformed(text.to_owned()));
-                };
-                let index = self.calls.len();
-                let minted = || match self.index {
-                    0 => format!("call_{answer}_{index}"),
-                    choice => format!("call_{answer}_{choice}_{index}"),
-                };
-                let event_id = id.clone().unwrap_or_else(minted);
-                events.push(ChatEvent::ToolCall { index, id: event_id, name });
-                self.calls.push(Call { wire_index: wire.index, id });
-                index
-            }
-        };
-        if let Some(json) = wire.function.arguments_text().filter(|json| !json.is_empty()) {
-            events.push(ChatEvent::Arguments { index, json });
-        }
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let id = given(wire.id).filter(|id| id != "null");
+        let json = given(wire.function.arguments_text());
+        let name = given(wire.function.name);
         let signature = decode_signature(wire.extra_content.as_ref());
-        events.extend(signature.map(ChatEvent::PartSignature));
+        let position = self.position(wire.index, id.as_deref(), name.is_some());
+        let index = position.unwrap_or_else(|| {
+            self.announce(answer, events);
+            self.calls.push(Call { wire_index: wire.index, ..Call::default() });
+            self.calls.len() - 1
+        });
+        let Some(call) = self.calls.get_mut(index) else { return Ok(()) };
+        if call.announced {
+            events.extend(json.map(|json| ChatEvent::Arguments { index, json }));
+            events.extend(signature.map(ChatEvent::PartSignature));
+            return Ok(());
+        }
+        call.id = call.id.take().or(id);
+        // Some servers repeat the whole name; others send it in pieces, which OpenAI's SDKs join.
+        if let Some(piece) = name.filter(|piece| *piece != call.name) {
+            call.name.push_str(&piece);
+        }
+        let has_more = json.is_some() || signature.is_some();
+        call.arguments.push_str(&json.unwrap_or_default());
+        call.signature = signature.or(call.signature.take());
+        if call.name.len() + call.arguments.len() > MAX_FRAME {
+            return Err(StreamFault::Malformed("a tool call begins without a name".to_owned()));
+        }
+        if has_more {
+            self.announce(answer, events);
+        }
         Ok(())
+    }
+
+    /// Lets calls begin whose names are known, in their order.
+    fn announce(&mut self, answer: &str, events: &mut Vec<ChatEvent>) {
+        for (index, call) in self.calls.iter_mut().enumerate().filter(|(_, call)| !call.announced) {
+            if call.name.is_empty() {
+                return;
+            }
+            call.announced = true;
+            let minted = || match self.index {
+                0 => format!("call_{answer}_{index}"),
+                choice => format!("call_{answer}_{choice}_{index}"),
+            };
+            let (id, name) = (call.id.clone().unwrap_or_else(minted), take(&mut call.name));
+            events.push(ChatEvent::ToolCall { index, id, name });
+            let json = take(&mut call.arguments);
+            if !json.is_empty() {
+                events.push(ChatEvent::Arguments { index, json });
+            }
+            events.extend(call.signature.take().map(ChatEvent::PartSignature));
+        }
+    }
+
+    /// No more pieces of calls come.
+    fn announce_all(
+        &mut self,
+        answer: &str,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), StreamFault> {
+        self.announce(answer, events);
+        match self.calls.iter().all(|call| call.announced) {
+            true => Ok(()),
+            false => Err(StreamFault::Malformed("a tool call begins without a name".to_owned())),
+        }
     }
 
     /// The call that a delta continues; `None`: it begins a new one. A new id means a new call even
@@ -261,6 +330,38 @@ mod tests {
         }
         assert_eq!(of(1).iter().filter(|choice| choice["logprobs"] == token).count(), 1);
         assert_eq!(of(0).last().unwrap()["finish_reason"], "tool_calls");
+    }
+
+    #[test]
+    fn a_call_begins_once_its_name_and_id_are_known() {
+        let piece = |call: Value| {
+            chunk(json!([{"index": 0, "delta": {"content": "", "tool_calls": [call]}}]))
+        };
+        let chunks = again(&[
+            piece(json!({"index": 0, "id": "x", "function": {}})),
+            piece(json!({"index": 1, "function": {"name": "g", "arguments": ""}})),
+            piece(json!({"index": 0, "function": {"name": "get_"}})),
+            piece(json!({"index": 0, "function": {"name": "weather"}})),
+            piece(json!({"index": 1, "id": "y", "function": {"name": "g"}})),
+            piece(json!({"index": 0, "function": {"name": "", "arguments": "{}"}})),
+            chunk(json!([{"index": 0, "delta": {}, "finish_reason": "tool_calls"}])),
+        ]);
+        let calls = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]);
+        let begun = calls
+            .filter_map(|call| Some((call["id"].as_str()?, call["function"]["name"].as_str()?)));
+        assert_eq!(begun.collect::<Vec<_>>(), [("x", "get_weather"), ("y", "g")]);
+    }
+
+    #[test]
+    fn a_call_that_never_gets_a_name_breaks_the_stream() {
+        let nameless =
+            json!([{"delta": {"tool_calls": [{"index": 0, "id": "x", "function": {}}]}}]);
+        let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+        let mut read = |data: &str| {
+            decoder.decode(&Frame { event: b"", data: data.as_bytes().into() }, &mut events)
+        };
+        read(&chunk(nameless).to_string()).unwrap();
+        assert!(matches!(read("[DONE]"), Err(StreamFault::Malformed(_))));
     }
 
     #[test]

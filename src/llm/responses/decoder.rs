@@ -212,7 +212,7 @@ impl Decoder {
             Kind::Reasoning => reasoning_done(item, told, events),
             Kind::Call(index) | Kind::Freeform(index) => {
                 events.extend(rest_of_call(item, (kind, index), told));
-                events.push(ChatEvent::BlockEnd);
+                events.push(ChatEvent::CallEnd(index));
             }
         }
         Ok(())

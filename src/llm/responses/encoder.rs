@@ -315,6 +315,7 @@ impl EventEncoder for Encoder {
             ChatEvent::ToolCall { index, id, name } => self.call(*index, id, name, out),
             ChatEvent::Arguments { index, json } => self.arguments(*index, json, out),
             ChatEvent::BlockEnd => self.block_end(out),
+            ChatEvent::CallEnd(index) => self.items.close_call(*index, out),
             ChatEvent::Finish { reason, .. } => {
                 self.finish = Some(reason.clone());
                 Ok(())

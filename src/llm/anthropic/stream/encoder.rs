@@ -254,7 +254,8 @@ impl EventEncoder for Encoder {
                 self.open_block(Open::Call(*index), &block, out)
             }
             ChatEvent::Arguments { index, json } => self.arguments(*index, json, out),
-            ChatEvent::BlockEnd => self.close(out),
+            ChatEvent::CallEnd(index) if self.open != Some(Open::Call(*index)) => Ok(()),
+            ChatEvent::BlockEnd | ChatEvent::CallEnd(_) => self.close(out),
             ChatEvent::Finish { reason, stop_sequence } => {
                 self.finish = Some((reason.clone(), stop_sequence.clone()));
                 Ok(())

@@ -58,7 +58,7 @@ fn blocks_of_bedrocks_own_tools_are_skipped_and_calls_counted_without_them() {
     ]);
     let call = ChatEvent::ToolCall { index: 0, id: "t".to_owned(), name: "f".to_owned() };
     let arguments = ChatEvent::Arguments { index: 0, json: "{}".to_owned() };
-    assert_eq!(events[1..4], [call, arguments, ChatEvent::BlockEnd]);
+    assert_eq!(events[1..4], [call, arguments, ChatEvent::CallEnd(0)]);
 }
 
 #[test]

@@ -288,7 +288,7 @@ fn a_block_that_ends_lets_its_call_go_and_signatures_stay_beside_it() {
         ChatEvent::ToolCall { index: 0, id: "c".to_owned(), name: "f".to_owned() },
         ChatEvent::Arguments { index: 0, json: "{}".to_owned() },
         ChatEvent::PartSignature(own),
-        ChatEvent::BlockEnd,
+        ChatEvent::CallEnd(0),
     ];
     let frames = frames(&write(StreamForm::Sse, &events));
     let part = &frames[0]["candidates"][0]["content"]["parts"][0];

@@ -288,7 +288,7 @@ impl EventEncoder for Encoder {
                 self.delta(empty, Some(finish_word(reason)), out)
             }
             ChatEvent::End => self.end(out),
-            ChatEvent::BlockEnd => {
+            ChatEvent::BlockEnd | ChatEvent::CallEnd(_) => {
                 said.thinking.clear();
                 self.end_block(out)
             }

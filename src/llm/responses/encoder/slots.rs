@@ -70,6 +70,15 @@ impl Slots {
         }
     }
 
+    /// Closes the item of a call, if it is open.
+    pub fn close_call(&mut self, index: usize, out: &mut Vec<u8>) -> Written {
+        let is_open = |slot: &Slot| slot.call == Some(index) && slot.closed.is_none();
+        match self.slots.iter().position(is_open) {
+            Some(at) => self.close(at, "completed", out),
+            None => Ok(()),
+        }
+    }
+
     /// Closes an item: all that is still open in it, then itself.
     pub fn close(&mut self, at: usize, status: &str, out: &mut Vec<u8>) -> Written {
         self.close_part(at, out)?;

@@ -197,7 +197,7 @@ fn what_was_written_is_read_again() {
             begun(0, "f"),
             arguments(0, "{\"a\""),
             arguments(0, ":1}"),
-            ChatEvent::BlockEnd,
+            ChatEvent::CallEnd(0),
         ],
         FinishReason::ToolCalls,
     );
@@ -274,10 +274,10 @@ fn what_was_not_told_in_pieces_is_told_at_its_end() {
         ChatEvent::BlockEnd,
         ChatEvent::ToolCall { index: 0, id: "c".into(), name: "f".into() },
         arguments(0, "{}"),
-        ChatEvent::BlockEnd,
+        ChatEvent::CallEnd(0),
         ChatEvent::ToolCall { index: 1, id: "d".into(), name: "p".into() },
         arguments(1, r#"{"input":"x"}"#),
-        ChatEvent::BlockEnd,
+        ChatEvent::CallEnd(1),
         ChatEvent::Finish { reason: FinishReason::ToolCalls, stop_sequence: None },
         ChatEvent::End,
     ];
