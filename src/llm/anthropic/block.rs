@@ -1,5 +1,8 @@
 //! Content blocks of Messages: between wire and canonical form, both ways.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::beside::{attach_signatures, decode_citations};
 use super::wire::{WireBlock, WireSource};
 use crate::llm::chat::{Content, Json, Part, Signature, Signer, Source};
@@ -117,10 +120,10 @@ pub fn encode_part(part: &Part, dropped: &mut Dropped) -> Result<Option<WireBloc
             if detail.as_deref().is_some_and(|detail| detail != "auto") {
                 dropped.add("image_url.detail");
             }
-            WireBlock { source: Some(encode_source(source)), ..WireBlock::of("image") }
+            WireBlock { source: Some(encode_source(source)?), ..WireBlock::of("image") }
         }
         Content::File { source, name } => WireBlock {
-            source: Some(encode_source(source)),
+            source: Some(encode_document(source)?),
             title: name.clone(),
             ..WireBlock::of("document")
         },
@@ -159,9 +162,34 @@ pub fn encode_part(part: &Part, dropped: &mut Dropped) -> Result<Option<WireBloc
     Ok(Some(block))
 }
 
-fn encode_source(source: &Source) -> WireSource {
+/// Anthropic takes documents as PDF or as plain text; a text of any kind is one.
+fn encode_document(source: &Source) -> Result<WireSource, RequestError> {
+    let Source::Base64 { media_type, data } = source else { return encode_source(source) };
+    match media_type.as_str() {
+        "application/pdf" => encode_source(source),
+        kind if kind.starts_with("text/") || kind == "application/json" => {
+            let bytes = STANDARD.decode(data).ok();
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let text = text.ok_or_else(|| {
+                let message = format!("a document of type \"{kind}\" must be UTF-8 in base64");
+                RequestError::field("messages", message)
+            })?;
+            encode_source(&Source::Text(text))
+        }
+        other => Err(unsupported(format!(
+            "a document of type \"{other}\" cannot be given to this model's provider: send a PDF \
+             (\"application/pdf\") or its text (\"text/plain\")"
+        ))),
+    }
+}
+
+fn unsupported(message: String) -> RequestError {
+    RequestError::unsupported("messages", "unsupported_content", message)
+}
+
+fn encode_source(source: &Source) -> Result<WireSource, RequestError> {
     let of = |kind: &str| WireSource { kind: kind.to_owned(), ..WireSource::default() };
-    match source {
+    Ok(match source {
         Source::Url(url) => WireSource { url: Some(url.clone()), ..of("url") },
         Source::Base64 { media_type, data } => WireSource {
             media_type: Some(media_type.clone()),
@@ -173,8 +201,13 @@ fn encode_source(source: &Source) -> WireSource {
             data: Some(text.clone()),
             ..of("text")
         },
-        Source::Id(id) => WireSource { file_id: Some(id.clone()), ..of("file") },
-    }
+        Source::Id(id) => {
+            return Err(unsupported(format!(
+                "the file \"{id}\" was uploaded to another provider, and this model's cannot read it: \
+                 send its data in base64"
+            )));
+        }
+    })
 }
 
 fn encode_result(
