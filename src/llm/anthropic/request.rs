@@ -20,6 +20,8 @@ use crate::llm::structured;
 
 /// How `json_object` is asked for where no parameter does.
 const JSON_INSTRUCTION: &str = "Answer with one JSON object and nothing else.";
+/// Stands in for the user, who must speak first.
+const FILLER: &str = ".";
 
 /// Wire to canonical.
 pub fn decode(body: &[u8], dropped: &mut Dropped) -> Result<ChatRequest, RequestError> {
@@ -225,7 +227,10 @@ fn encode_message(
     Ok(())
 }
 
-fn finish_messages(messages: &mut [(Role, Vec<WireBlock>)]) {
+fn finish_messages(messages: &mut Vec<(Role, Vec<WireBlock>)>) {
+    if messages.first().is_some_and(|(role, _)| *role == Role::Assistant) {
+        messages.insert(0, (Role::User, vec![WireBlock::text(FILLER)]));
+    }
     for (role, turn) in messages.iter_mut() {
         if *role == Role::User {
             // Results must come first in their turn; the sort is stable.

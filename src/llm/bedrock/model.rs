@@ -174,10 +174,7 @@ impl<'a> Model<'a> {
 
     /// Whether a conversation may begin with the assistant.
     pub fn takes_assistant_first(self) -> bool {
-        matches!(
-            self.family,
-            Family::Claude(..) | Family::Qwen | Family::Glm | Family::Kimi | Family::Unknown
-        )
+        matches!(self.family, Family::Qwen | Family::Glm | Family::Kimi | Family::Unknown)
     }
 
     /// What it takes beside a tool result.

@@ -26,7 +26,7 @@ fn turns_alternate_begin_with_the_user_and_hold_no_blank_text() {
     assert_eq!(body["system"], json!([{"text": "be brief"}]));
     assert_eq!(dropped, Vec::<String>::new());
     let (body, _) = sent(CLAUDE, &conversation);
-    assert_eq!(body["messages"][0]["role"], "assistant");
+    assert_eq!(body["messages"][0]["role"], "user");
 }
 
 #[test]
