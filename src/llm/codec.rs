@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::chat::{ChatEvent, ChatRequest, ChatResponse, FinishReason, Part};
-use super::error::{ApiError, RequestError};
+use super::error::{ApiError, RequestError, in_words};
 pub use super::framing::Framing;
 use super::sse::Frame;
 use super::stream::StreamFault;
@@ -190,6 +190,7 @@ pub(super) fn member<T: DeserializeOwned>(
     value: &RawValue,
 ) -> Result<Option<T>, RequestError> {
     serde_json::from_str(value.get()).map_err(|error| {
+        let error = in_words(&error);
         RequestError::field(name.to_owned(), format!("\"{name}\" is not understood: {error}"))
     })
 }

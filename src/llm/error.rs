@@ -11,7 +11,10 @@ use thiserror::Error;
 use super::members::MAX_DEPTH;
 use super::{Dialect, anthropic, bedrock, cohere, gemini, mistral, ollama, openai, responses};
 
+pub(super) use words::in_words;
+
 mod decode;
+mod words;
 
 pub(super) use decode::decode;
 
@@ -203,7 +206,7 @@ impl RequestError {
     }
 
     pub(crate) fn syntax(error: &serde_json::Error) -> Self {
-        Self::Syntax { message: error.to_string() }
+        Self::Syntax { message: in_words(error) }
     }
 }
 

@@ -36,9 +36,19 @@ pub fn decode_content(
 fn decode_known(block: WireBlock, dropped: &mut Dropped) -> Result<Part, RequestError> {
     let kind = block.kind.clone();
     decode_block(block, dropped)?.ok_or_else(|| {
-        let message =
-            format!("content of type \"{kind}\" cannot be given to this model's provider");
-        RequestError::field("messages", message)
+        let instead = match kind.as_str() {
+            "search_result" => "send what it says as \"text\", or as a \"document\" of text",
+            "container_upload" => "send the file in base64, as a \"document\" or an \"image\"",
+            _ if kind == "server_tool_use" || kind.ends_with("_tool_result") => {
+                "leave it out, for only Anthropic's API knows its own tools"
+            }
+            _ => {
+                "use \"text\", \"image\", \"document\", \"tool_use\", \"tool_result\" or \"thinking\""
+            }
+        };
+        unsupported(format!(
+            "content of type \"{kind}\" cannot be given to this model's provider: {instead}"
+        ))
     })
 }
 
@@ -88,6 +98,10 @@ pub fn decode_block(block: WireBlock, dropped: &mut Dropped) -> Result<Option<Pa
 
 fn decode_source(source: Option<WireSource>) -> Result<Source, RequestError> {
     let source = source.unwrap_or_default();
+    if source.kind == "content" {
+        let message = "a \"document\" whose \"source\" is of type \"content\" cannot be given to this model's provider: send its text in {\"type\": \"text\", \"media_type\": \"text/plain\", \"data\"}";
+        return Err(unsupported(message.to_owned()));
+    }
     let found = match source.kind.as_str() {
         "url" => source.url.map(Source::Url),
         "base64" => source

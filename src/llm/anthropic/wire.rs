@@ -1,7 +1,8 @@
 //! The JSON of Anthropic's Messages, as far as it is read or written here. No meaning: that is given
 //! by `request`, `response` and `stream`.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::llm::chat::{FinishReason, Json};
 use crate::llm::one_or_many::OneOrMany;
@@ -178,7 +179,8 @@ pub struct WireBlock {
     /// Of a text: a list; of a document: whether it may be cited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub citations: Option<Json>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Of an image or a document; other blocks have a text of this name.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object")]
     pub source: Option<WireSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -233,6 +235,12 @@ pub struct WireSource {
     pub url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_id: Option<String>,
+}
+
+/// A member that is not an object of its kind is none.
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    let json = Option::<Json>::deserialize(from)?;
+    Ok(json.and_then(|json| serde_json::from_str(json.text()).ok()))
 }
 
 /// A message of a request.

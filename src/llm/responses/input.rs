@@ -7,7 +7,7 @@ use super::part::{decode_content, encode_content, output_text, refusal};
 use super::wire::{WireItem, WirePart};
 use crate::llm::chat::{ChatRequest, Content, Message, Part, Role, Signer};
 use crate::llm::codec::{Dropped, safe_id};
-use crate::llm::error::RequestError;
+use crate::llm::error::{RequestError, in_words};
 use crate::llm::one_or_many::OneOrMany;
 
 /// The longest call id that Responses takes.
@@ -64,6 +64,7 @@ fn decode_item(
         return Err(foreign(at, &kind));
     }
     let item: WireItem = serde_json::from_str(raw.get()).map_err(|error| {
+        let error = in_words(&error);
         RequestError::field("input", format!("input[{at}] is not understood: {error}"))
     })?;
     let no_id = || RequestError::field("input", format!("input[{at}] needs a \"call_id\""));
