@@ -10,7 +10,7 @@ mod grounding;
 mod model;
 mod observe;
 mod part;
-mod picture;
+pub(super) mod picture;
 pub mod place;
 mod request;
 mod response;

@@ -2,6 +2,7 @@
 
 mod beside;
 mod error;
+mod extension;
 mod observe;
 mod parameters;
 mod part;

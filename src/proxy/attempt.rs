@@ -263,7 +263,6 @@ impl Attempts<'_> {
     }
 
     /// The head of the answer, and the credentials that it may quote.
-
     async fn send(
         &self,
         candidate: &Candidate,

@@ -101,8 +101,10 @@ async fn a_freeform_tool_crosses_and_comes_back() {
         {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
         {"type": "tool_use", "id": "toolu_1", "name": "apply_patch", "input": {"input": "*** x\n"}},
     ]);
-    assert_eq!(sent["messages"][0]["content"], turn, "{sent}");
-    assert_eq!(sent["messages"][1]["content"][0]["type"], "tool_result");
+    // The history begins with the model, so a user speaks first.
+    assert_eq!(sent["messages"][0], json!({"role": "user", "content": "."}));
+    assert_eq!(sent["messages"][1]["content"], turn, "{sent}");
+    assert_eq!(sent["messages"][2]["content"][0]["type"], "tool_result");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 use super::error::Errors;
 use super::grounding::{self, Offsets};
+use super::picture;
 use super::response::{call, encode_logprobs, redacted};
 use super::signature;
 use super::wire::{WireAnswer, WireCandidate, WireContent, WirePart, WireUsage, finish_word};
@@ -197,7 +198,7 @@ impl EventEncoder for Encoder {
                 let choice = self.choice();
                 choice.refused |= refused;
                 choice.offsets.push(0, text);
-                return self.part(WirePart::text(text), out);
+                return picture::parts(text).into_iter().try_for_each(|part| self.part(part, out));
             }
             ChatEvent::Thinking(text) => {
                 let part = WirePart { thought: Some(true), ..WirePart::text(text) };

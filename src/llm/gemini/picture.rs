@@ -7,7 +7,12 @@ const OPEN: &str = "![image](data:";
 
 /// An image as text.
 pub fn to_text(media_type: &str, data: &str) -> String {
-    format!("{OPEN}{media_type};base64,{data})")
+    markdown(&format!("data:{media_type};base64,{data}"))
+}
+
+/// An image as text, by its URL, which may be one with the data in it.
+pub fn markdown(url: &str) -> String {
+    format!("![image]({url})")
 }
 
 /// A text of the model's as parts: what [`to_text`] wrote is an image again.

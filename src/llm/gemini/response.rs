@@ -144,7 +144,7 @@ fn encode_choice(choice: &Choice, index: u32) -> WireCandidate {
             offsets.push(parts.len(), text);
         }
         citations.extend(part.citations.iter().cloned());
-        parts.extend(encode_part(part));
+        parts.extend(encode_parts(part));
     }
     let refused = choice.parts.iter().any(|part| matches!(part.content, Content::Refusal(_)));
     let reason = choice.finish_reason.as_ref().unwrap_or(&FinishReason::Stop);
@@ -161,6 +161,20 @@ fn encode_choice(choice: &Choice, index: u32) -> WireCandidate {
 
 /// A part for a client: unlike in a request, thoughts without signature are shown, and foreign
 /// signatures are kept for the way back.
+/// A text may hold images of another dialect's answer.
+fn encode_parts(part: &Part) -> Vec<WirePart> {
+    let Content::Text(text) = &part.content else { return encode_part(part).into_iter().collect() };
+    let mut parts = picture::parts(text);
+    match parts.as_mut_slice() {
+        [_, .., last] => last.thought_signature = part.signature.as_ref().map(signature::write),
+        [only] if only.inline_data.is_some() => {
+            only.thought_signature = part.signature.as_ref().map(signature::write);
+        }
+        _ => return encode_part(part).into_iter().collect(),
+    }
+    parts
+}
+
 fn encode_part(part: &Part) -> Option<WirePart> {
     let thought_signature = part.signature.as_ref().map(signature::write);
     let wire = match &part.content {

@@ -62,7 +62,7 @@ fn edit_part(part: &RawValue, dropped: Names<'_>) -> Edit {
     dropped.push(SIGNATURE.to_owned());
     let mut holds_more = false;
     members(part, |name, value| {
-        holds_more |= !is_signature(name) && !(name == "text" && value.get() == "\"\"");
+        holds_more |= !(is_signature(name) || name == "text" && value.get() == "\"\"");
         Edit::Keep
     });
     if holds_more { edited } else { Edit::Remove }

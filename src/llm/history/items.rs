@@ -17,7 +17,7 @@ pub fn is_marked(body: &[u8]) -> bool {
         rest.get(..end).is_some_and(is_minted)
     };
     let has_own = |prefix: &&str| memmem::find_iter(body, prefix.as_bytes()).any(is_own);
-    has(body, "\"sluice.") || PREFIXES.iter().any(|prefix| has_own(&prefix))
+    has(body, "\"sluice.") || PREFIXES.iter().any(has_own)
 }
 
 /// Ids that are made of an answer's end in the item's place in it; those of providers have no such end.

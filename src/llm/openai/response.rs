@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::beside::{decode_logprobs, encode_logprobs};
+use super::extension;
 use super::part::{Reader, decode_assistant, encode_assistant};
 use super::wire::{WireAnswer, WireChoice, WireUsage, finish_reason, finish_word, usage_of};
-use crate::llm::chat::{ChatResponse, Choice, Content, FinishReason};
+use crate::llm::chat::{ChatResponse, Choice, Content, FinishReason, Part};
 use crate::llm::codec::Dropped;
 use crate::llm::quirks::Quirks;
 use crate::llm::translate::ResponseContext;
@@ -28,9 +29,15 @@ pub fn decode(body: &[u8]) -> Result<ChatResponse, String> {
 }
 
 fn decode_choice(choice: WireChoice, minted: &str) -> Result<Choice, String> {
-    let message = choice.message.ok_or("its choice has no message")?;
-    let parts = decode_assistant(message, minted).map_err(|error| error.to_string())?;
-    let called = parts.iter().any(|part| matches!(part.content, Content::ToolCall { .. }));
+    let mut message = choice.message.ok_or("its choice has no message")?;
+    let texts = extension::texts(&message);
+    message.tool_calls = Some(extension::calls(&mut message));
+    let mut parts = decode_assistant(message, minted).map_err(|error| error.to_string())?;
+    let is_call = |part: &Part| matches!(part.content, Content::ToolCall { .. });
+    let before_calls = parts.iter().position(is_call).unwrap_or(parts.len());
+    let texts = texts.into_iter().map(|text| Content::Text(text).into());
+    parts.splice(before_calls..before_calls, texts);
+    let called = parts.iter().any(is_call);
     let reason = choice.finish_reason.filter(|word| !word.is_empty());
     Ok(Choice {
         finish_reason: reason.map(|word| trust_calls(finish_reason(&word), called)),

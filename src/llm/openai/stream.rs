@@ -5,6 +5,7 @@ mod encoder;
 use std::mem::take;
 
 use super::beside::{decode_citations, decode_logprobs, decode_signature};
+use super::extension;
 use super::part::decode_content;
 use super::response::trust_calls;
 use super::wire::{WireAnswer, WireChoice, WireMessage, WireToolCall, finish_reason, usage_of};
@@ -127,7 +128,7 @@ impl Said {
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), StreamFault> {
         let (mut delta, logprobs) = (choice.delta.or(choice.message), choice.logprobs);
-        let calls = delta.as_mut().and_then(|delta| delta.tool_calls.take());
+        let calls = delta.as_mut().map(extension::calls);
         if let Some(delta) = delta {
             let mut words = Vec::new();
             Self::delta(delta, &mut words)?;
@@ -151,6 +152,7 @@ impl Said {
 
     fn delta(delta: WireMessage, events: &mut Vec<ChatEvent>) -> Result<(), StreamFault> {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let texts = extension::texts(&delta);
         if let Some(text) = given(delta.reasoning_content).or_else(|| given(delta.reasoning)) {
             events.push(ChatEvent::Thinking(text));
         }
@@ -163,6 +165,7 @@ impl Said {
                 _ => {}
             }
         }
+        events.extend(texts.into_iter().map(ChatEvent::Text));
         if let Some(text) = given(delta.refusal) {
             events.push(ChatEvent::Refusal(text));
         }

@@ -1,7 +1,6 @@
 //! The JSON of OpenAI's chat completions, as far as it is read or written here. No meaning: that is
 //! given by `request`, `response` and `stream`.
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::llm::chat::{FinishReason, Json};
@@ -200,7 +199,13 @@ pub struct WireMessage {
     #[serde(skip_serializing)]
     pub name: Option<String>,
     #[serde(skip_serializing)]
-    pub audio: Option<IgnoredAny>,
+    pub audio: Option<Json>,
+    /// Extension of many servers: images that the model made, as parts.
+    #[serde(skip_serializing)]
+    pub images: Option<Json>,
+    /// The one call of an answer, before there were tools.
+    #[serde(skip_serializing)]
+    pub function_call: Option<WireFunction>,
     /// Extension of many servers: the reasoning as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
