@@ -15,6 +15,7 @@ mod overlay;
 mod price;
 mod provider;
 mod route;
+mod rule;
 mod selector;
 
 use std::collections::BTreeMap;

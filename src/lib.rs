@@ -14,6 +14,7 @@
 //! | [`credential`] | identities of clouds: tokens, kept fresh; signatures |
 //! | [`budget`] | money, prices, windows, the ledger; time is injected |
 //! | [`price`] | the built-in price table, lists laid over it, forms of a model's name |
+//! | [`route`] | choosing a target, as far as it is pure |
 //! | [`proxy`] | the data plane: from an accepted connection to an answer |
 //! | [`controller`] | rebuild and publish; status, Lease, Events |
 //! | [`telemetry`], [`admin`] | logs, metrics, records; the admin port |
@@ -43,6 +44,7 @@ pub mod manifest;
 pub mod price;
 pub mod providers;
 pub mod proxy;
+pub mod route;
 pub mod runtime;
 pub mod schema;
 pub mod snapshot;

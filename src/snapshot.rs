@@ -35,7 +35,7 @@ pub use identity::{AwsIdentity, AwsKeys, AwsRole, AzureIdentity, GcpIdentity, Id
 pub use name::ObjectName;
 pub use pattern::Pattern;
 pub use provider::{Addressing, Credential, Endpoint, KeyHeader, Model, Provider};
-pub use route::{Fidelity, Route, Target, TargetModel, Timeouts};
+pub use route::{Fidelity, Route, Rule, Target, TargetModel, Timeouts};
 pub use secret::SecretString;
 pub use selector::Selector;
 pub use table::{RouteMatch, RouteTable};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::snapshot::{
-    Budget, Consumer, Direct, Identity, Provider, Route, Snapshot, Target, TargetModel,
+    Budget, Consumer, Direct, Identity, Provider, Route, Rule, Snapshot, Target, TargetModel,
 };
 
 /// The snapshot as JSON.
@@ -26,13 +26,21 @@ fn route(route: &Route) -> Value {
         "models": route.models.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "anonymous": route.access.anonymous,
         "fault": route.fault,
-        "targets": route.targets.iter().map(|target| self::target(target)).collect::<Vec<_>>(),
+        "rules": route.rules.iter().map(|rule| self::rule(rule)).collect::<Vec<_>>(),
         "budgets": route.budgets.iter().map(|budget| budget.name.to_string()).collect::<Vec<_>>(),
         "timeoutsMs": {
             "firstToken": route.timeouts.first_token.as_millis(),
             "idle": route.timeouts.idle.as_millis(),
             "total": route.timeouts.total.as_millis(),
         },
+    })
+}
+
+fn rule(rule: &Rule) -> Value {
+    json!({
+        "name": rule.name,
+        "fault": rule.fault,
+        "targets": rule.targets.iter().map(|target| self::target(target)).collect::<Vec<_>>(),
     })
 }
 

@@ -1,20 +1,18 @@
 //! AIRoute to runtime route.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
-    api::{
-        AIRouteSpec,
-        condition::{Reason, TargetStatus},
-        route as api,
-    },
-    llm::{Endpoint, Parameters},
-    snapshot::{Fidelity, ObjectName, Pattern, Route, Target, TargetModel, Timeouts},
+    api::{AIRouteSpec, condition::Reason, route as api},
+    llm::Endpoint,
+    snapshot::{Fidelity, Pattern, Route, Timeouts},
 };
 
 use super::{
-    Inputs, Kind, Meta, Object, ObjectKey, Problem, Verdict, Verdicts, access,
-    budget::CompiledBudget, provider::Providers,
+    Inputs, Kind, Object, ObjectKey, Problem, Verdict, Verdicts, access,
+    budget::CompiledBudget,
+    provider::Providers,
+    rule::{self, Surroundings},
 };
 
 /// Compiles every AIRoute. A route without a usable target is compiled too: it answers its models
@@ -53,12 +51,8 @@ fn compile(
         }
     };
     let models = models(spec).map_err(|problem| verdict.errors.push(problem)).ok()?;
-    let Some(rule) = spec.rules.first() else {
-        verdict.errors.push(Problem::new(Reason::Invalid, "spec.rules is empty: add a rule"));
-        return None;
-    };
-    let targets = targets(meta, rule, inputs, providers, verdict);
-    let fault = fault(&targets, verdict);
+    let rules = rule::compile_all(&spec.rules, &Surroundings { meta, inputs, providers }, verdict);
+    let fault = rule::fault_of_all(&rules, verdict);
     verdict.programmed = fault.is_none();
     Some(Route {
         name: meta.name.clone(),
@@ -72,25 +66,11 @@ fn compile(
             api::Fidelity::Strict => Fidelity::Strict,
         },
         access: access::compile(spec.access.as_ref(), &meta.name.namespace, inputs),
-        rule: rule.name.as_deref().unwrap_or("0").into(),
-        targets,
+        rules,
         fault,
         timeouts: timeouts(spec.timeouts.as_ref()),
         budgets: Vec::new(),
     })
-}
-
-/// Why no request can be answered, if so.
-fn fault(targets: &[Arc<Target>], verdict: &mut Verdict) -> Option<Arc<str>> {
-    if targets.iter().any(|target| target.weight > 0) {
-        return None;
-    }
-    if verdict.problems().next().is_none() {
-        let message = "every target has weight 0: give at least one a weight above 0";
-        verdict.errors.push(Problem::new(Reason::Invalid, message));
-    }
-    let reason = verdict.problems().next().map_or("NoTarget", |problem| problem.reason.as_str());
-    Some(reason.into())
 }
 
 fn models(spec: &AIRouteSpec) -> Result<Vec<Pattern>, Problem> {
@@ -103,68 +83,6 @@ fn models(spec: &AIRouteSpec) -> Result<Vec<Pattern>, Problem> {
         })
     };
     spec.models.iter().map(parse).collect()
-}
-
-/// The targets whose provider can be used, by ascending priority.
-fn targets(
-    meta: &Meta,
-    rule: &api::Rule,
-    inputs: &Inputs,
-    providers: &Providers,
-    verdict: &mut Verdict,
-) -> Vec<Arc<Target>> {
-    let mut names = BTreeSet::new();
-    let mut targets = Vec::new();
-    for target in &rule.targets {
-        let namespace = target.provider_ref.namespace.as_deref().unwrap_or(&meta.name.namespace);
-        let provider = ObjectName::new(namespace, target.provider_ref.name.as_str());
-        let name = target_name(target);
-        if !names.insert(name.clone()) {
-            let message =
-                format!("two targets of the rule are called {name:?}: give each a name of its own");
-            verdict.errors.push(Problem::new(Reason::Invalid, message));
-            continue;
-        }
-        let resolved = providers.resolve(&provider, &meta.name.namespace, inputs);
-        verdict.targets.push(TargetStatus {
-            name: name.clone(),
-            provider: provider.to_string(),
-            resolved: resolved.is_ok(),
-        });
-        match resolved {
-            Ok(provider) => targets.push(Arc::new(Target {
-                name: name.into(),
-                provider,
-                model: target_model(target.model.as_deref()),
-                weight: u32::try_from(target.weight).unwrap_or_default(),
-                priority: u32::try_from(target.priority).unwrap_or_default(),
-                parameters: target.parameters.as_ref().map(parameters),
-            })),
-            Err(problem) => verdict.unresolved.push(problem),
-        }
-    }
-    targets.sort_by_key(|target| target.priority);
-    targets
-}
-
-fn target_name(target: &api::Target) -> String {
-    match (&target.name, &target.model) {
-        (Some(name), _) => name.clone(),
-        (None, Some(model)) => format!("{}/{model}", target.provider_ref.name),
-        (None, None) => target.provider_ref.name.clone(),
-    }
-}
-
-fn target_model(model: Option<&str>) -> TargetModel {
-    match model {
-        None => TargetModel::AsAsked,
-        Some(model) => match model.split_once('*') {
-            None => TargetModel::Fixed(model.into()),
-            Some((before, after)) => {
-                TargetModel::Star { before: before.into(), after: after.into() }
-            }
-        },
-    }
 }
 
 /// The endpoints of the data port that a name stands for.
@@ -185,11 +103,6 @@ fn endpoints(endpoint: api::RouteEndpoint) -> &'static [Endpoint] {
         Named::Moderations => &[Endpoint::Moderations],
         Named::Rerank => &[Endpoint::Rerank],
     }
-}
-
-fn parameters(parameters: &api::Parameters) -> Parameters {
-    let api::Parameters { set, default, remove } = parameters;
-    Parameters { set: set.clone(), default: default.clone(), remove: remove.clone() }
 }
 
 fn timeouts(timeouts: Option<&api::RouteTimeouts>) -> Timeouts {

@@ -96,8 +96,8 @@ fn a_provider_a_route_and_a_secret_serve_traffic() {
     assert!(verdict(&compiled, Kind::Route, "a/chat").is_ready());
     assert_eq!(verdict(&compiled, Kind::Route, "a/chat").generation, 7);
     let route = compiled.snapshot.routes.iter().next().unwrap();
-    assert_eq!(&*route.targets[0].name, "openai/gpt-5");
-    let provider = &route.targets[0].provider;
+    assert_eq!(&*route.rules[0].targets[0].name, "openai/gpt-5");
+    let provider = &route.rules[0].targets[0].provider;
     assert_eq!(provider.endpoint.to_string(), "https://api.openai.com/v1");
     assert_eq!(provider.credentials[0].key.expose(), "sk-upstream");
     assert!(provider.models["gpt-5"].price.is_some());
@@ -329,10 +329,10 @@ fn a_target_model_may_take_what_the_star_matched() {
     let compiled = compile(&inputs);
     let found = compiled.snapshot.routes.iter().next().unwrap();
     assert_eq!(
-        found.targets[0].model,
+        found.rules[0].targets[0].model,
         TargetModel::Star { before: "".into(), after: "-eu".into() }
     );
-    assert_eq!(found.targets[0].model.resolve("eu/gpt-5", "gpt-5"), "gpt-5-eu");
+    assert_eq!(found.rules[0].targets[0].model.resolve("eu/gpt-5", "gpt-5"), "gpt-5-eu");
 }
 
 #[test]

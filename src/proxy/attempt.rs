@@ -20,7 +20,7 @@ use crate::{
         Dialect, Endpoint, Peek, RequestError, ResponseContext, Rewrite, UpstreamRequest,
         WholeResponse, claude_on_vertex,
     },
-    snapshot::{self, Credential, Fidelity, Provider, Route},
+    snapshot::{self, Credential, Fidelity, Provider, Route, Rule},
     telemetry::{AttemptRecord, brief},
 };
 
@@ -58,6 +58,9 @@ pub struct Call {
     pub stream: bool,
     /// The route.
     pub route: Arc<Route>,
+    /// The rule of it that holds.
+    #[expect(dead_code, reason = "what a rule says of the order of its targets comes from here")]
+    pub rule: Arc<Rule>,
     /// The targets that may answer.
     pub candidates: Vec<Candidate>,
     /// What answers must carry that a provider may not give.

@@ -57,7 +57,7 @@ pub fn entry<'a>(
     id: &'a str,
 ) -> Option<ModelEntry<'a>> {
     let route = snapshot.routes.find(id, consumer, None)?.route;
-    let owned_by = route.targets.first().map_or("", |target| target.provider.kind);
+    let owned_by = route.targets().next().map_or("", |target| target.provider.kind);
     Some(ModelEntry { id, created: created(route), owned_by })
 }
 
@@ -68,10 +68,10 @@ fn created(route: &Route) -> i64 {
 
 fn names<'a>(route: &'a Route, pattern: &'a Pattern) -> Vec<(Cow<'a, str>, &'a str)> {
     if let Pattern::Exact(name) = pattern {
-        let owned_by = route.targets.first().map_or("", |target| target.provider.kind);
+        let owned_by = route.targets().next().map_or("", |target| target.provider.kind);
         return vec![(Cow::Borrowed(name), owned_by)];
     }
-    let targets = route.targets.iter().filter(|target| target.weight > 0);
+    let targets = route.targets().filter(|target| target.weight > 0);
     let asked = |target: &'a Target| {
         let models = target.provider.models.keys();
         models.filter_map(move |model| {

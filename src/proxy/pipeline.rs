@@ -12,7 +12,8 @@ use crate::{
         Called, Dialect, Endpoint, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model,
         encode_models, peek, peek_form,
     },
-    snapshot::{Consumer, Published, Route, Snapshot},
+    route::{self, Choice, Refused},
+    snapshot::{Consumer, Published, Snapshot},
     telemetry::{AccessLog, Metrics, Outcome, Record, brief},
 };
 
@@ -28,7 +29,7 @@ use super::{
     parse::{Asked, Media, Unread, asked, check_media, collect, dialect},
     realtime,
     respond::{self, Rejection},
-    select::{Candidate, Turns, candidates},
+    select::Turns,
     server::DrainSignal,
     settle::Settlement,
     upstream::Upstreams,
@@ -201,9 +202,10 @@ impl Pipeline {
         }
         let stream = peek.stream && endpoint.work().has_output();
         note_request(&mut settlement.record, &peek, stream);
-        let (route, mut candidates) = select(snapshot, consumer.as_deref(), endpoint, &peek)?;
+        let Choice { route, rule, mut candidates } =
+            select(snapshot, consumer.as_deref(), endpoint, &peek)?;
         settlement.record.route = route.name.text();
-        settlement.record.rule = Arc::clone(&route.rule);
+        settlement.record.rule = Arc::clone(&rule.name);
         leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
         let admission = admit(
             &self.deps.ledger,
@@ -229,7 +231,18 @@ impl Pipeline {
             request: if endpoint.answers_by_request() { body.clone() } else { Bytes::new() },
             base64: peek.base64,
         };
-        Ok(Call { endpoint, headers, body, peek, stream, route, candidates, context, deadline })
+        Ok(Call {
+            endpoint,
+            headers,
+            body,
+            peek,
+            stream,
+            route,
+            rule,
+            candidates,
+            context,
+            deadline,
+        })
     }
 
     fn deny(&self, refusal: &Refusal) -> Rejection {
@@ -277,39 +290,24 @@ fn deliver((answer, pace): (Answer, Pace), mut settlement: Settlement) -> Respon
     response
 }
 
-/// The route that answers, and its targets.
+/// The route that answers, its rule, and the targets.
 pub(super) fn select(
     snapshot: &Snapshot,
     consumer: Option<&Consumer>,
     endpoint: Endpoint,
     peek: &Peek,
-) -> Result<(Arc<Route>, Vec<Candidate>), Rejection> {
-    let Some(found) = snapshot.routes.find(&peek.model, consumer, Some(endpoint)) else {
-        return Err(unknown_model(consumer, &peek.model));
-    };
-    let route = found.route;
-    if let Some(fault) = &route.fault {
-        let message = format!(
-            "route {} cannot serve: {fault}; its owner finds more in the status of the AIRoute",
-            route.name
-        );
-        return Err(unavailable(message));
-    }
-    let candidates = candidates(route, endpoint, &peek.model, found.star);
-    if candidates.is_empty() {
-        let message = format!(
-            "no target of route {} has a counterpart for {}: ask another model",
-            route.name,
-            endpoint.path()
-        );
-        return Err(Rejection::refuse(
+) -> Result<Choice, Rejection> {
+    let asked = route::Asked { model: &peek.model, consumer, endpoint };
+    route::choose(&snapshot.routes, &asked).map_err(|refused| match &refused {
+        Refused::UnknownModel => unknown_model(consumer, &peek.model),
+        Refused::Fault { .. } => unavailable(refused.to_string()),
+        Refused::NoCounterpart { .. } => Rejection::refuse(
             StatusCode::BAD_REQUEST,
             ErrorKind::InvalidRequest,
             "unsupported_endpoint",
-            message,
-        ));
-    }
-    Ok((Arc::clone(route), candidates))
+            refused.to_string(),
+        ),
+    })
 }
 
 /// A key that is not known yet must not be called wrong: clients do not try again after a 401.

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     llm::{Dialect, Endpoint, ErrorKind, peek},
+    route::Choice,
     snapshot,
     telemetry::{AttemptRecord, Record},
 };
@@ -90,9 +91,9 @@ async fn open(
     session.record().model_asked.clone_from(&peek.model);
     session.record().user = peek.user.clone().unwrap_or_default();
     let found = select(&snapshot, consumer.as_deref(), Endpoint::ChatCompletions, &peek)?;
-    let (route, mut candidates) = found;
+    let Choice { route, rule, mut candidates } = found;
     session.record().route = route.name.text();
-    session.record().rule = Arc::clone(&route.rule);
+    session.record().rule = Arc::clone(&rule.name);
     candidates.retain(can_serve);
     if candidates.is_empty() {
         let message = format!("no target of route {} has realtime sessions", route.name);

@@ -1,19 +1,13 @@
-//! Which target is tried, and in which order. Holds the turn counters, which outlive reloads; what the
-//! targets are comes from the snapshot.
+//! In which order the targets that can answer are tried. Holds the turn counters, which outlive reloads;
+//! which targets these are is chosen by [`crate::route`].
 
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::{
-    llm::{Endpoint, Translator},
-    snapshot::{Addressing, Model, Provider, Route, Target},
-};
+pub use crate::route::Candidate;
 
 /// Counters that routes share by the hash of their UID. Sharing one does no harm: every regular part
 /// of the sequence is as evenly spread as the whole.
@@ -71,45 +65,6 @@ pub fn pick(weights: impl Iterator<Item = u32> + Clone, point: u64) -> Option<us
         }
     }
     None
-}
-
-/// A target that can answer the request.
-pub struct Candidate {
-    /// The target.
-    pub target: Arc<Target>,
-    /// The model to ask it for.
-    pub model: Arc<str>,
-    /// What is known of that model.
-    pub terms: Model,
-    /// How to talk to it.
-    pub translator: Translator,
-}
-
-/// The targets of a route that can answer, by priority. Targets with weight 0 never do, nor those
-/// whose provider has no counterpart for the endpoint. Of those that take the caller's own credential
-/// only the first and others of its service do: it is nobody else's business.
-pub fn candidates(route: &Route, endpoint: Endpoint, asked: &str, star: &str) -> Vec<Candidate> {
-    let usable = route.targets.iter().filter(|target| target.weight > 0);
-    let providers = || usable.clone().map(|target| &target.provider);
-    let home = providers().find(|provider| provider.is_passthrough());
-    let is_foreign = |provider: &Provider| {
-        provider.is_passthrough() && home.is_some_and(|home| !home.is_same_service(provider))
-    };
-    usable
-        .clone()
-        .filter(|target| !is_foreign(&target.provider))
-        .filter_map(|target| {
-            let model: Arc<str> = target.model.resolve(asked, star).into();
-            let provider = &target.provider;
-            let translator = Translator::new(endpoint, provider.dialects(&model)).ok()?;
-            let mut translator = translator.with_quirks(provider.quirks);
-            if provider.addressing == Addressing::Vertex {
-                translator = translator.on_vertex();
-            }
-            let terms = provider.model(&model);
-            Some(Candidate { target: target.clone(), model, terms, translator })
-        })
-        .collect()
 }
 
 /// Hands out candidates in the order in which they are tried: by weight inside one priority, then

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 /// Namespace and name of an object.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ObjectName {
     /// Namespace.
     pub namespace: Arc<str>,

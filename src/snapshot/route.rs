@@ -9,7 +9,7 @@ use crate::llm::{Endpoint, Parameters};
 use super::{Access, Budget, ObjectName, Pattern, Provider, selector::Labels};
 
 /// One AIRoute.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Route {
     /// The AIRoute.
     pub name: ObjectName,
@@ -27,11 +27,9 @@ pub struct Route {
     pub fidelity: Fidelity,
     /// Who may use it.
     pub access: Access,
-    /// Name of the rule, for records.
-    pub rule: Arc<str>,
-    /// Targets by ascending priority, in the order of the manifest within one.
-    pub targets: Vec<Arc<Target>>,
-    /// Why no target can answer; requests get a 5xx with this text.
+    /// Where requests go: the first rule that holds is used.
+    pub rules: Vec<Arc<Rule>>,
+    /// Why no rule can answer; requests get a 5xx with this text.
     pub fault: Option<Arc<str>>,
     /// Time limits.
     pub timeouts: Timeouts,
@@ -45,6 +43,22 @@ impl Route {
     pub fn serves(&self, endpoint: Endpoint) -> bool {
         self.endpoints.is_empty() || self.endpoints.contains(&endpoint)
     }
+
+    /// The targets of all rules, rule by rule.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.rules.iter().flat_map(|rule| &rule.targets)
+    }
+}
+
+/// Targets, and which requests come to them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rule {
+    /// For records: its own name, or its place from 0.
+    pub name: Arc<str>,
+    /// Targets by ascending priority, in the order of the manifest within one.
+    pub targets: Vec<Arc<Target>>,
+    /// Why no target can answer; requests that come to this rule get a 5xx with this text.
+    pub fault: Option<Arc<str>>,
 }
 
 /// What becomes of parameters that a target cannot take.
@@ -85,7 +99,7 @@ impl Default for Timeouts {
 /// One choice of provider and model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Unique in the route.
+    /// Unique in the rule.
     pub name: Arc<str>,
     /// The provider.
     pub provider: Arc<Provider>,

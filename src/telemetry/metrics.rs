@@ -237,7 +237,7 @@ fn register<C: Collector + Clone + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{ObjectName, Route, RouteTable, Target, TargetModel};
+    use crate::snapshot::{ObjectName, Route, RouteTable, Rule, Target, TargetModel};
 
     fn labels() -> TargetLabels<'static> {
         TargetLabels {
@@ -305,18 +305,8 @@ mod tests {
         };
         let route = Route {
             name: ObjectName::new("team", "chat"),
-            uid: "chat".into(),
-            created: None,
-            labels: Default::default(),
-            models: Vec::new(),
-            access: Default::default(),
-            endpoints: Vec::new(),
-            fidelity: Default::default(),
-            rule: "0".into(),
-            targets: vec![Arc::new(target)],
-            fault: None,
-            timeouts: Default::default(),
-            budgets: Vec::new(),
+            rules: vec![Arc::new(Rule { targets: vec![Arc::new(target)], ..Rule::default() })],
+            ..Route::default()
         };
         Snapshot { routes: RouteTable::new(vec![Arc::new(route)]), ..Snapshot::default() }
     }

@@ -60,8 +60,22 @@ const RULES: &[Rule] = &[
         never: &["kube", "k8s_openapi"],
     },
     Rule {
+        module: "route",
+        may_use: &["snapshot", "llm", "budget"],
+        never: &[
+            "tokio",
+            "hyper",
+            "kube",
+            "k8s_openapi",
+            "std::time::Instant",
+            "SystemTime",
+            "Instant::now",
+            "Timestamp::now",
+        ],
+    },
+    Rule {
         module: "proxy",
-        may_use: &["snapshot", "llm", "budget", "telemetry", "credential"],
+        may_use: &["snapshot", "llm", "budget", "telemetry", "credential", "route"],
         never: &["kube", "k8s_openapi"],
     },
     Rule {

@@ -15,11 +15,12 @@ use crate::upstream::{Upstream, json};
 fn routes(upstream: &Upstream) -> Vec<Route> {
     let strict = |to: &crate::data::Upstream| {
         let mut route = route([provider_at(upstream.address(), to.dialect)]);
-        let target = Arc::make_mut(&mut route.targets[0]);
+        let rule = Arc::make_mut(&mut route.rules[0]);
+        rule.name = to.name.into();
+        let target = Arc::make_mut(&mut rule.targets[0]);
         target.model = TargetModel::Fixed(to.probes.model.as_str().into());
         Route {
             uid: to.name.into(),
-            rule: to.name.into(),
             models: vec![Pattern::Exact(to.name.into())],
             fidelity: Fidelity::Strict,
             ..route

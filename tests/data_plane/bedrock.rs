@@ -11,7 +11,7 @@ use sluice::{
 
 use crate::{
     complaints::wrong_for_bedrock,
-    fixture::{ASK, Gateway, Reply, STREAM, credential, provider_at, route},
+    fixture::{ASK, Gateway, Reply, STREAM, credential, provider_at, route, targets_of},
     upstream::{Received, Script, Step, Upstream, head, whole},
 };
 
@@ -27,12 +27,15 @@ fn bedrock(upstream: &Upstream) -> Provider {
 /// A route to the model.
 fn to_bedrock(upstream: &Upstream) -> Route {
     let mut route = route([bedrock(upstream)]);
-    let targets = route.targets.iter().map(|target| {
-        let mut target = (**target).clone();
-        target.model = sluice::snapshot::TargetModel::Fixed(MODEL.into());
-        target.into()
-    });
-    route.targets = targets.collect();
+    let targets: Vec<_> = route
+        .targets()
+        .map(|target| {
+            let mut target = (**target).clone();
+            target.model = sluice::snapshot::TargetModel::Fixed(MODEL.into());
+            target.into()
+        })
+        .collect();
+    *targets_of(&mut route) = targets;
     route
 }
 

@@ -20,7 +20,9 @@ use sluice::{
 
 use crate::{
     direct::publish_grant,
-    fixture::{ASK, Gateway, STREAM, WHOLE, World, eventually, provider, provider_at, route},
+    fixture::{
+        ASK, Gateway, STREAM, WHOLE, World, eventually, provider, provider_at, route, targets_of,
+    },
     realtime::open,
     realtime_provider::Realtime,
     signed::Moved,
@@ -110,9 +112,9 @@ fn azure(address: std::net::SocketAddr, version: Option<&str>) -> Provider {
 /// A route whose first target serves this model.
 fn serving(providers: impl IntoIterator<Item = Provider>, model: &str) -> Route {
     let mut route = route(providers);
-    let mut first = (*route.targets[0]).clone();
+    let mut first = (*route.rules[0].targets[0]).clone();
     first.model = TargetModel::Fixed(model.into());
-    route.targets[0] = first.into();
+    targets_of(&mut route)[0] = first.into();
     route
 }
 

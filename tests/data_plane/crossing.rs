@@ -8,7 +8,7 @@ use sluice::llm::{Dialect, Parameters};
 use crate::{
     fixture::{
         ASK, Gateway, Reply, STOP, STREAM, USAGE, WHOLE, chunk, credential, provider, provider_at,
-        route,
+        route, targets_of,
     },
     upstream::{Step, Upstream, event, json, stream, stream_head, whole},
 };
@@ -110,10 +110,10 @@ async fn a_route_that_sets_sampling_chooses_the_version_that_takes_it() {
     let answer = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":20}}"#;
     let upstream = Upstream::always(json(answer)).await;
     let mut route = route([provider_at(upstream.address(), Dialect::Anthropic)]);
-    let mut target = (*route.targets[0]).clone();
+    let mut target = (*route.rules[0].targets[0]).clone();
     let set = serde_json::json!({"temperature": 0.2}).as_object().unwrap().clone();
     target.parameters = Some(Parameters { set, ..Parameters::default() });
-    route.targets = vec![Arc::new(target)];
+    *targets_of(&mut route) = vec![Arc::new(target)];
     let gateway = Gateway::start([route]).await;
     let headers = [("x-api-key", "sk-test"), ("anthropic-version", "2026-10-21")];
     let reply = gateway.send_with("/v1/messages", &headers, MESSAGES).await;

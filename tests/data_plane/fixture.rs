@@ -23,8 +23,7 @@ use sluice::{
     snapshot::{
         Access, Addressing, Allow, Budget, Consumer, ConsumerTable, Credential, Endpoint,
         KeyDigest, KeyHeader, KeyNamespaces, Model, ObjectName, Pattern, Provider, Published,
-        Route, RouteTable, SecretString, Selector, Snapshot, Target, TargetModel, Timeouts,
-        Unpriced,
+        Route, RouteTable, Rule, SecretString, Selector, Snapshot, Target, TargetModel, Unpriced,
     },
     telemetry::{AccessLog, Metrics, log::Format},
 };
@@ -326,18 +325,20 @@ pub fn route(providers: impl IntoIterator<Item = Provider>) -> Route {
     Route {
         name: ObjectName::new("team", "chat"),
         uid: "route".into(),
-        created: None,
-        labels: Default::default(),
         models: vec![Pattern::Exact("chat".into())],
         access: Access { anonymous: false, allow: vec![allow] },
-        endpoints: Vec::new(),
-        fidelity: Default::default(),
-        rule: "0".into(),
-        targets: providers.into_iter().enumerate().map(target).map(Arc::new).collect(),
-        fault: None,
-        timeouts: Timeouts::default(),
-        budgets: Vec::new(),
+        rules: vec![Arc::new(Rule {
+            name: "0".into(),
+            targets: providers.into_iter().enumerate().map(target).map(Arc::new).collect(),
+            ..Rule::default()
+        })],
+        ..Route::default()
     }
+}
+
+/// The targets of a route's first rule.
+pub fn targets_of(route: &mut Route) -> &mut Vec<Arc<Target>> {
+    &mut Arc::make_mut(&mut route.rules[0]).targets
 }
 
 /// A budget over an hour.

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    fixture::{Gateway, Reply, budget, credential, provider, provider_at, route},
+    fixture::{Gateway, Reply, budget, credential, provider, provider_at, route, targets_of},
     upstream::{Received, Step, Upstream, json, stream, whole},
 };
 
@@ -387,7 +387,7 @@ async fn a_variation_without_a_model_means_openais_only_one_and_is_charged_by_pi
 async fn a_routes_parameters_are_fields_of_the_form() {
     let upstream = Upstream::always(json(HEARD)).await;
     let mut route = route([provider(&upstream)]);
-    let target = Arc::make_mut(&mut route.targets[0]);
+    let target = Arc::make_mut(&mut targets_of(&mut route)[0]);
     let set = serde_json::json!({"temperature": 0, "language": "en"});
     let set = set.as_object().unwrap().clone();
     target.parameters = Some(Parameters { set, ..Parameters::default() });

@@ -7,7 +7,7 @@ use sluice::{
 };
 
 use crate::{
-    fixture::{ASK, Gateway, STREAM, provider_at, route},
+    fixture::{ASK, Gateway, STREAM, provider_at, route, targets_of},
     upstream::closed_address,
 };
 
@@ -18,9 +18,9 @@ async fn mock(model: &str) -> Gateway {
         ..provider_at(closed_address().await, Dialect::OpenAi)
     };
     let mut route = route([provider]);
-    let mut target = (*route.targets[0]).clone();
+    let mut target = (*route.rules[0].targets[0]).clone();
     target.model = TargetModel::Fixed(model.into());
-    route.targets = vec![target.into()];
+    *targets_of(&mut route) = vec![target.into()];
     Gateway::start([route]).await
 }
 

@@ -12,7 +12,7 @@ use sluice::{
 };
 
 use crate::{
-    fixture::{ASK, Gateway, STOP, STREAM, budget, chunk, provider, route},
+    fixture::{ASK, Gateway, STOP, STREAM, budget, chunk, provider, route, targets_of},
     upstream::{Upstream, json, stream},
 };
 
@@ -27,9 +27,11 @@ fn unlisted(upstream: &Upstream) -> (Route, Arc<Budget>) {
     provider.models.clear();
     provider.prices = PriceBook::new(true).lists("OpenAI", "team/provider");
     let mut route = route([provider]);
-    let target =
-        Target { model: TargetModel::Fixed(MODEL.into()), ..Target::clone(&route.targets[0]) };
-    route.targets = vec![Arc::new(target)];
+    let target = Target {
+        model: TargetModel::Fixed(MODEL.into()),
+        ..Target::clone(&route.rules[0].targets[0])
+    };
+    *targets_of(&mut route) = vec![Arc::new(target)];
     let budget = budget(Unit::Usd, MUCH);
     route.budgets = vec![budget.clone()];
     (route, budget)
@@ -91,7 +93,8 @@ async fn an_unpriced_model_is_refused_where_a_budget_in_usd_counts_it() {
     let upstream = Upstream::always(json("{}")).await;
     let (mut route, _) = unlisted(&upstream);
     let model = TargetModel::Fixed("nobody-knows-it".into());
-    route.targets = vec![Arc::new(Target { model, ..Target::clone(&route.targets[0]) })];
+    *targets_of(&mut route) =
+        vec![Arc::new(Target { model, ..Target::clone(&route.rules[0].targets[0]) })];
     let gateway = Gateway::start([route]).await;
     let reply = gateway.chat(ASK).await;
     assert_eq!((reply.status.as_u16(), &*reply.code()), (403, "model_unpriced"));
@@ -105,11 +108,12 @@ async fn pictures_that_are_billed_by_piece_are_charged_by_how_many_were_asked_fo
     let (mut route, budget) = unlisted(&upstream);
     let image = Some(Rate::from_usd("0.04").unwrap());
     let price = Price::flat(Rates { image, ..Rates::default() });
-    let mut provider = Provider::clone(&route.targets[0].provider);
+    let mut provider = Provider::clone(&route.rules[0].targets[0].provider);
     let model = Model { price: Some(price.into()), ..Model::default() };
     provider.models.insert(MODEL.to_owned(), model);
-    let target = Target { provider: Arc::new(provider), ..Target::clone(&route.targets[0]) };
-    route.targets = vec![Arc::new(target)];
+    let target =
+        Target { provider: Arc::new(provider), ..Target::clone(&route.rules[0].targets[0]) };
+    *targets_of(&mut route) = vec![Arc::new(target)];
     let gateway = Gateway::start([route]).await;
     let body = r#"{"model":"chat","prompt":"a cat","n":3}"#;
     let reply = gateway.ask("/v1/images/generations", body).await;

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    fixture::{ASK, Gateway, KEY, Reply, WHOLE, provider, route},
+    fixture::{ASK, Gateway, KEY, Reply, WHOLE, provider, route, targets_of},
     upstream::{Upstream, json},
 };
 
@@ -160,9 +160,9 @@ async fn models_lists_what_the_caller_may_use_in_either_dialect() {
     let upstream = Upstream::scripted([]).await;
     let mut route = route([provider(&upstream)]);
     route.models.push(Pattern::Prefix("team/".into()));
-    let mut target = (*route.targets[0]).clone();
+    let mut target = (*route.rules[0].targets[0]).clone();
     target.model = TargetModel::Star { before: "".into(), after: "".into() };
-    route.targets = vec![target.into()];
+    *targets_of(&mut route) = vec![target.into()];
     let gateway = Gateway::start([route]).await;
     let key = ("authorization", "Bearer sk-test");
     let list = gateway.get("/v1/models", &[key]).await.json();

@@ -20,7 +20,10 @@ use sluice::{
 use crate::{
     bedrock::{MODEL, answer, hello, messages_of, refusal, stream_in, strictly},
     direct::publish_grant,
-    fixture::{ASK, Gateway, Reply, STREAM, WHOLE, World, provider, provider_at, route, snapshot},
+    fixture::{
+        ASK, Gateway, Reply, STREAM, WHOLE, World, provider, provider_at, route, snapshot,
+        targets_of,
+    },
     signature::{Signer, fault},
     upstream::{Received, Script, Upstream, json as answering, whole},
 };
@@ -69,14 +72,17 @@ fn signed(upstream: &Upstream, identity: AwsIdentity) -> Provider {
 
 fn to(providers: impl IntoIterator<Item = Provider>) -> Route {
     let mut route = route(providers);
-    let targets = route.targets.iter().map(|target| {
-        let mut target = (**target).clone();
-        if target.provider.addressing == Addressing::Bedrock {
-            target.model = TargetModel::Fixed(MODEL.into());
-        }
-        target.into()
-    });
-    route.targets = targets.collect();
+    let targets: Vec<_> = route
+        .targets()
+        .map(|target| {
+            let mut target = (**target).clone();
+            if target.provider.addressing == Addressing::Bedrock {
+                target.model = TargetModel::Fixed(MODEL.into());
+            }
+            target.into()
+        })
+        .collect();
+    *targets_of(&mut route) = targets;
     route
 }
 

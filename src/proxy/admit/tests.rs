@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     budget::{BudgetPlan, Limit, ManualClock, Price, Rate, Rates, ServiceTier, Tier, Window},
     llm::{Dialect, Parameters, Rewrite, Translator, peek},
-    snapshot::{self, Dimension, Model, ObjectName, Provider, Target, TargetModel, Timeouts},
+    snapshot::{self, Dimension, Model, ObjectName, Provider, Target, TargetModel},
 };
 
 fn candidate(provider: &str, model: &str, entry: Option<Model>) -> Candidate {
@@ -73,17 +73,8 @@ fn route(budget: Budget) -> Route {
     Route {
         name: ObjectName::new("team", "chat"),
         uid: "route".into(),
-        created: None,
-        labels: Default::default(),
-        models: Vec::new(),
-        access: Default::default(),
-        endpoints: Vec::new(),
-        fidelity: Default::default(),
-        rule: "0".into(),
-        targets: Vec::new(),
-        fault: None,
-        timeouts: Timeouts::default(),
         budgets: vec![Arc::new(budget)],
+        ..Route::default()
     }
 }
 

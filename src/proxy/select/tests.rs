@@ -62,9 +62,10 @@ fn every_candidate_comes_once_and_lower_priorities_first() {
 
 fn candidate(priority: u32, weight: u32) -> Candidate {
     use crate::{
-        llm::Dialect,
-        snapshot::{self, ObjectName, Provider, TargetModel},
+        llm::{Dialect, Endpoint, Translator},
+        snapshot::{self, ObjectName, Provider, Target, TargetModel},
     };
+    use std::sync::Arc;
     let provider = Provider {
         name: ObjectName::new("team", "mock"),
         uid: "mock".into(),

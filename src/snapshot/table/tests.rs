@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::RouteTable;
 use crate::snapshot::{
-    Access, Allow, Consumer, KeyNamespaces, ObjectName, Pattern, Route, Selector, Timeouts,
+    Access, Allow, Consumer, KeyNamespaces, ObjectName, Pattern, Route, Selector,
 };
 
 fn route(name: &str, age: i64, models: &[&str]) -> Route {
@@ -17,13 +17,7 @@ fn route(name: &str, age: i64, models: &[&str]) -> Route {
         labels: BTreeMap::new(),
         models: models.iter().map(|model| Pattern::parse(model).unwrap()).collect(),
         access: Access { anonymous: true, allow: Vec::new() },
-        endpoints: Vec::new(),
-        fidelity: Default::default(),
-        rule: "0".into(),
-        targets: Vec::new(),
-        fault: None,
-        timeouts: Timeouts::default(),
-        budgets: Vec::new(),
+        ..Route::default()
     }
 }
 

@@ -29,13 +29,13 @@ impl<'a> Known<'a> {
             models: HashSet::from([OTHER]),
         };
         for route in snapshot.routes.iter() {
-            let targets = route.targets.iter().map(|target| &*target.name).collect();
+            let targets = route.targets().map(|target| &*target.name).collect();
             known.targets.insert(route.name.to_string(), targets);
             known.models.extend(route.models.iter().filter_map(|pattern| match pattern {
                 Pattern::Exact(name) => Some(name.as_str()),
                 Pattern::Prefix(_) | Pattern::Suffix(_) => None,
             }));
-            known.models.extend(route.targets.iter().filter_map(|target| match &target.model {
+            known.models.extend(route.targets().filter_map(|target| match &target.model {
                 TargetModel::Fixed(name) => Some(&**name),
                 TargetModel::AsAsked | TargetModel::Star { .. } => None,
             }));

@@ -1,0 +1,8 @@
+//! Choosing a target, as far as it is pure: who may answer a request, and why others may not.
+//!
+//! The proxy calls it for every request and `sluice explain` for one that nobody has sent. Time and
+//! randomness are parameters; nothing here reads a clock, and nothing knows HTTP or Kubernetes.
+
+pub mod choose;
+
+pub use choose::{Asked, Candidate, Choice, Refused, choose};
