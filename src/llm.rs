@@ -28,6 +28,7 @@ pub mod form;
 mod framing;
 mod gemini;
 mod history;
+mod json_schema;
 mod lines;
 mod members;
 mod mistral;
@@ -51,6 +52,7 @@ pub mod stream;
 mod structured;
 pub mod tokens;
 pub mod translate;
+mod tree;
 pub mod usage;
 
 pub use anthropic::vertex as claude_on_vertex;

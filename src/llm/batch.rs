@@ -68,19 +68,28 @@ pub(super) fn check_untouched(body: &[u8], asked: Option<usize>) -> Result<(), R
     check_vectors(answer.data.as_ref().map_or_else(one, Vec::len), asked)
 }
 
-/// Refuses an order of documents that were not given.
+/// Refuses an order of documents that were not given, or that has one of them twice.
 ///
 /// # Errors
 /// [`ResponseError::Malformed`] that names the place.
 pub(super) fn check_order(
-    mut places: impl Iterator<Item = usize>,
+    places: impl Iterator<Item = usize>,
     asked: Option<usize>,
 ) -> Result<(), ResponseError> {
-    match asked.and_then(|asked| Some((asked, places.find(|place| *place >= asked)?))) {
-        Some((asked, place)) => Err(ResponseError::Malformed(format!(
+    let mut places: Vec<usize> = places.collect();
+    places.sort_unstable();
+    if let Some(asked) = asked
+        && let Some(place) = places.iter().find(|place| **place >= asked)
+    {
+        return Err(ResponseError::Malformed(format!(
             "it ranks document {place}, but counted from 0 there are {asked}"
-        ))),
-        None => Ok(()),
+        )));
+    }
+    match places.windows(2).find(|pair| pair.first() == pair.last()) {
+        Some([place, ..]) => {
+            Err(ResponseError::Malformed(format!("it ranks document {place} twice")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -182,7 +191,7 @@ mod tests {
             };
             assert_eq!(ranked(&[1]), Ok(()));
             assert_eq!(ranked(&[1, 0]), Ok(()));
-            for places in [&[2][..], &[0, 99], &[-1]] {
+            for places in [&[2][..], &[0, 99], &[-1], &[1, 1]] {
                 assert!(is_malformed(&ranked(places)), "{upstream:?} {places:?}");
             }
         }

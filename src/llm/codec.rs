@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::chat::{ChatEvent, ChatRequest, ChatResponse, FinishReason, Part};
+use super::chat::{ChatEvent, ChatRequest, ChatResponse, Content, FinishReason, Part, Source};
 use super::error::{ApiError, RequestError, in_words};
 pub use super::framing::Framing;
 use super::sse::Frame;
@@ -38,6 +38,14 @@ impl Dropped {
             if is_there {
                 self.add(name);
             }
+        }
+        self.title(&part.content);
+    }
+
+    /// Notes the title of a document of which only the text is written.
+    pub fn title(&mut self, content: &Content) {
+        if matches!(content, Content::File { source: Source::Text(_), name: Some(_) }) {
+            self.add("document.title");
         }
     }
 

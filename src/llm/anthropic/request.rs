@@ -1,6 +1,5 @@
 //! Requests of Messages: wire to canonical form and back.
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::block::{decode_content, encode_part};
@@ -14,6 +13,7 @@ use crate::llm::chat::{
 };
 use crate::llm::codec::{Dropped, is_neutral, member};
 use crate::llm::error::RequestError;
+use crate::llm::json_schema::{closed, object_schema};
 use crate::llm::members::{Member, Members};
 use crate::llm::one_or_many::OneOrMany;
 use crate::llm::structured;
@@ -101,6 +101,16 @@ fn decode_tools(wire: Vec<WireTool>, dropped: &mut Dropped) -> Vec<Tool> {
         if let Some(kind) = tool.kind.filter(|kind| kind != "custom") {
             dropped.add(format!("tools.{kind}"));
             continue;
+        }
+        let has_examples = |examples: &Json| !matches!(examples.text(), "null" | "[]");
+        for (name, is_given) in [
+            ("tools.input_examples", tool.input_examples.as_ref().is_some_and(has_examples)),
+            ("tools.defer_loading", tool.defer_loading == Some(true)),
+            ("tools.allowed_callers", tool.allowed_callers.is_some_and(|by| by != ["direct"])),
+        ] {
+            if is_given {
+                dropped.add(name);
+            }
         }
         tools.push(Tool {
             name: tool.name,
@@ -324,24 +334,8 @@ fn encode_tool(tool: &Tool) -> WireTool {
         input_schema: Some(object_schema(tool.parameters.as_ref())),
         strict: tool.strict,
         cache_control: tool.cache.clone(),
+        ..WireTool::default()
     }
-}
-
-/// The schema, which must say that it is of an object.
-pub fn object_schema(parameters: Option<&Json>) -> Json {
-    let empty = || Json::parse(r#"{"type":"object","properties":{}}"#);
-    let completed = match parameters {
-        None => empty(),
-        Some(schema) => match serde_json::from_str::<Value>(schema.text()) {
-            Ok(Value::Object(object)) if object.contains_key("type") => return schema.clone(),
-            Ok(Value::Object(mut object)) if !object.is_empty() => {
-                object.insert("type".to_owned(), Value::from("object"));
-                Json::parse(&Value::Object(object).to_string())
-            }
-            _ => empty(),
-        },
-    };
-    completed.unwrap_or_else(Json::empty_object)
 }
 
 fn encode_choice(choice: &ToolChoice) -> WireChoice {
@@ -373,32 +367,4 @@ fn encode_output(format: Option<&ResponseFormat>, effort: Option<&str>) -> Optio
     };
     let effort = effort.map(str::to_owned);
     (format.is_some() || effort.is_some()).then_some(WireOutput { format, effort })
-}
-
-/// The schema with `additionalProperties: false` on every object; as written if it is there already.
-pub fn closed(schema: &Json) -> Json {
-    let Ok(mut value) = serde_json::from_str::<Value>(schema.text()) else { return schema.clone() };
-    if !close_objects(&mut value) {
-        return schema.clone();
-    }
-    Json::parse(&value.to_string()).unwrap_or_else(|| schema.clone())
-}
-
-fn close_objects(value: &mut Value) -> bool {
-    match value {
-        Value::Object(object) => {
-            let mut changed = false;
-            let closed = object.get("additionalProperties") == Some(&Value::Bool(false));
-            if object.get("type") == Some(&Value::from("object")) && !closed {
-                object.insert("additionalProperties".to_owned(), Value::Bool(false));
-                changed = true;
-            }
-            object.values_mut().fold(changed, |changed, value| close_objects(value) || changed)
-        }
-        Value::Array(list) => {
-            // Not `any`: every element must be visited.
-            list.iter_mut().filter_map(|value| close_objects(value).then_some(())).count() > 0
-        }
-        _ => false,
-    }
 }

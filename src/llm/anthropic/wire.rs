@@ -265,6 +265,15 @@ pub struct WireTool {
     pub strict: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<Json>,
+    /// Inputs that show how it is called.
+    #[serde(skip_serializing)]
+    pub input_examples: Option<Json>,
+    /// It is not shown to the model before a search finds it.
+    #[serde(skip_serializing)]
+    pub defer_loading: Option<bool>,
+    /// Who may call it; the model itself (`direct`) where nothing is said.
+    #[serde(skip_serializing)]
+    pub allowed_callers: Option<Vec<String>>,
 }
 
 /// `tool_choice`.

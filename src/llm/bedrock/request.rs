@@ -10,10 +10,10 @@ use super::wire::{
     WireStructure, WireToolConfig,
 };
 use super::{extra, tool};
-use crate::llm::anthropic::request::{closed, object_schema};
 use crate::llm::chat::{ChatRequest, Json, Message, Part, ResponseFormat, Role, Tool, ToolChoice};
 use crate::llm::codec::Dropped;
 use crate::llm::error::RequestError;
+use crate::llm::json_schema::{closed, object_schema};
 use crate::llm::members::Members;
 use crate::llm::structured;
 

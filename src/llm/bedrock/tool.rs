@@ -7,9 +7,9 @@ use super::block::{Writer, tool_name};
 use super::wire::{
     Empty, WireChoice, WireNamed, WireSchema, WireTool, WireToolConfig, WireToolSpec,
 };
-use crate::llm::anthropic::request::{closed, object_schema};
 use crate::llm::chat::{ChatRequest, Content, Json, Tool, ToolChoice};
 use crate::llm::error::RequestError;
+use crate::llm::json_schema::{closed, object_schema};
 use crate::llm::structured;
 
 /// The tools of a request.

@@ -337,3 +337,79 @@ fn an_empty_object_that_switches_something_on_is_named() {
     codec(Dialect::Responses).decode_request(body, &mut dropped).unwrap();
     assert_eq!(dropped.into_names(), ["moderation"]);
 }
+
+#[test]
+fn what_has_no_place_inside_tools_formats_and_documents_is_named() {
+    let tool = r#"{"name":"f","input_schema":{"type":"object"}"#;
+    let document = r#"{"type":"document","title":"T","source":{"type":"text","media_type":"text/plain","data":"a"}}"#;
+    let messages = |block: &str| format!(r#""messages":[{{"role":"user","content":[{block}]}}]"#);
+    let said = messages(r#"{"type":"text","text":"q"}"#);
+    let contents = r#""contents":[{"parts":[{"text":"q"}]}]"#;
+    for (dialect, body, named) in [
+        (
+            Dialect::Anthropic,
+            format!(
+                r#"{{{said},"tools":[{tool},"input_examples":[{{}}],"defer_loading":true,"allowed_callers":["code_execution_20250825"]}}]}}"#
+            ),
+            "tools.allowed_callers tools.defer_loading tools.input_examples",
+        ),
+        (
+            Dialect::Anthropic,
+            format!(
+                r#"{{{said},"tools":[{tool},"input_examples":[],"defer_loading":false,"allowed_callers":["direct"]}}]}}"#
+            ),
+            "",
+        ),
+        (Dialect::Anthropic, format!("{{{}}}", messages(document)), "document.title"),
+        (
+            Dialect::Gemini,
+            format!(
+                r#"{{{contents},"tools":[{{"functionDeclarations":[{{"name":"f","behavior":"NON_BLOCKING","response":{{}}}}]}}]}}"#
+            ),
+            "tools.functionDeclarations.behavior tools.functionDeclarations.response",
+        ),
+    ] {
+        // Every dialect but the two that know titles of documents.
+        for target in [
+            Dialect::OpenAi,
+            Dialect::Gemini,
+            Dialect::Responses,
+            Dialect::Mistral,
+            Dialect::Cohere,
+            Dialect::Ollama,
+        ] {
+            let mut dropped = Dropped::default();
+            let request = codec(dialect).decode_request(body.as_bytes(), &mut dropped).unwrap();
+            codec(target).encode_request(&request, &mut dropped).unwrap();
+            assert_eq!(dropped.into_names().join(" "), named, "{dialect:?} to {target:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_schema_is_for_reaches_every_dialect() {
+    let schema = r#"{"name":"s","schema":{"type":"object","description":"own"},"description":"d"}"#;
+    let chat = format!(
+        r#"{{"messages":[{{"role":"user","content":"q"}}],"response_format":{{"type":"json_schema","json_schema":{schema}}}}}"#
+    );
+    let response = format!(
+        r#"{{"input":"q","text":{{"format":{{"type":"json_schema",{}}}}}"#,
+        schema.trim_start_matches('{')
+    );
+    for (from, body) in [(Dialect::OpenAi, chat), (Dialect::Responses, response)] {
+        for to in [
+            Dialect::OpenAi,
+            Dialect::Responses,
+            Dialect::Gemini,
+            Dialect::Mistral,
+            Dialect::Ollama,
+        ] {
+            let mut dropped = Dropped::default();
+            let request = codec(from).decode_request(body.as_bytes(), &mut dropped).unwrap();
+            let bytes = codec(to).encode_request(&request, &mut dropped).unwrap();
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            assert!(text.contains(r"d\n\nown"), "{from:?} to {to:?}: {text}");
+            assert_eq!(dropped.into_names(), [""; 0], "{from:?} to {to:?}");
+        }
+    }
+}

@@ -212,7 +212,12 @@ fn encode_input(request: &EmbeddingRequest) -> Result<Input<'_>, RequestError> {
 /// An answer of OpenAI or of a server that follows it; vectors as numbers or as base64.
 pub(super) fn decode(body: &[u8]) -> Result<EmbeddingResponse, String> {
     let mut answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    // A stable sort: without indexes the order is the given one.
+    let mut indexes: Vec<usize> = answer.data.iter().filter_map(|item| item.index).collect();
+    indexes.sort_unstable();
+    // Some servers leave all of them out; then the order is the given one, and a stable sort keeps it.
+    if !indexes.is_empty() && !indexes.iter().copied().eq(0..answer.data.len()) {
+        return Err("the indexes of its vectors are not each of 0 to their number once".to_owned());
+    }
     answer.data.sort_by_key(|item| item.index.unwrap_or(0));
     Ok(EmbeddingResponse {
         model: answer.model.filter(|model| !model.is_empty()),

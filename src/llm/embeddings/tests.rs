@@ -229,6 +229,15 @@ fn each_providers_answer_is_read() {
 }
 
 #[test]
+fn vectors_that_claim_one_place_are_refused() {
+    let item = |index: Option<usize>| json!({"index": index, "embedding": [1.0]});
+    for indexes in [[Some(0), Some(0)], [Some(0), Some(2)], [Some(1), None]] {
+        let body = json!({"data": indexes.map(item)}).to_string();
+        assert!(OpenAiEmbeddings.decode_response(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
 fn bedrocks_answers_are_read_whatever_the_maker() {
     let titan = read(
         &BedrockEmbeddings,

@@ -185,6 +185,7 @@ fn note_beside(part: &Part, dropped: &mut Dropped) {
     if part.signature.as_ref().is_some_and(|signature| by_google(signature).is_none()) {
         dropped.add("thought_signature");
     }
+    dropped.title(&part.content);
 }
 
 /// Only the first of parallel calls is signed; a step whose first is not comes from another model, or

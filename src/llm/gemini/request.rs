@@ -77,7 +77,7 @@ fn decode_tools(
         for Member { name: kind, value } in kinds {
             if matches!(&*kind, "functionDeclarations" | "function_declarations") {
                 let wire: Vec<WireFunction> = member(name, value)?.unwrap_or_default();
-                tools.extend(wire.into_iter().map(decode_tool));
+                tools.extend(wire.into_iter().map(|tool| decode_tool(tool, dropped)));
             } else {
                 // A tool that Google runs; an empty object switches it on.
                 dropped.add(format!("tools.{kind}"));
@@ -95,7 +95,17 @@ fn member_list<'a>(name: &str, value: &'a RawValue) -> Result<Vec<&'a RawValue>,
     Ok(list.unwrap_or_default())
 }
 
-fn decode_tool(wire: WireFunction) -> Tool {
+fn decode_tool(wire: WireFunction, dropped: &mut Dropped) -> Tool {
+    let waits = |word: &str| matches!(word, "" | "UNSPECIFIED" | "BLOCKING");
+    for (name, is_given) in [
+        ("behavior", wire.behavior.is_some_and(|word| !waits(&word))),
+        ("response", wire.response.is_some()),
+        ("responseJsonSchema", wire.response_json_schema.is_some()),
+    ] {
+        if is_given {
+            dropped.add(format!("tools.functionDeclarations.{name}"));
+        }
+    }
     let parameters =
         wire.parameters_json_schema.or_else(|| wire.parameters.as_ref().map(from_openapi));
     Tool { name: wire.name, description: wire.description, parameters, strict: None, cache: None }
@@ -183,6 +193,7 @@ fn encode_tool(tool: &Tool) -> WireFunction {
         description: tool.description.clone(),
         parameters: None,
         parameters_json_schema: schema.map(to_gemini),
+        ..WireFunction::default()
     }
 }
 

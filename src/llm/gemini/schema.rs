@@ -3,10 +3,8 @@
 //!
 //! Source: Gemini API reference, "Schema"; google-genai, docstring of `response_json_schema`.
 
-mod tree;
-
 use crate::llm::chat::Json;
-use tree::{Node, get, take};
+use crate::llm::tree::{Node, get, take};
 
 type Members = Vec<(String, Node)>;
 

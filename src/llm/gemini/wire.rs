@@ -156,6 +156,15 @@ pub struct WireFunction {
     pub parameters: Option<Json>,
     #[serde(alias = "parameters_json_schema", skip_serializing_if = "Option::is_none")]
     pub parameters_json_schema: Option<Json>,
+    /// Whether the model waits for the result; `BLOCKING` where nothing is said.
+    #[serde(skip_serializing)]
+    pub behavior: Option<String>,
+    /// The schema of the result, in the dialect of OpenAPI.
+    #[serde(skip_serializing)]
+    pub response: Option<Json>,
+    /// The same as JSON schema.
+    #[serde(alias = "response_json_schema", skip_serializing)]
+    pub response_json_schema: Option<Json>,
 }
 
 /// `toolConfig`.

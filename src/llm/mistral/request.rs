@@ -119,6 +119,7 @@ fn encode_format(format: &ResponseFormat) -> WireFormat {
                 name: Some(name.clone().unwrap_or_else(|| "response".to_owned())),
                 schema: Some(schema.clone()),
                 strict: *strict,
+                ..WireSchema::default()
             }),
             ..of("json_schema")
         },

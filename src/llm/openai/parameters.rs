@@ -232,7 +232,15 @@ fn encode_format(format: &ResponseFormat) -> WireFormat {
         ResponseFormat::JsonSchema { name, schema, strict } => {
             let name = name.clone().unwrap_or_else(|| "response".to_owned());
             let schema = Some(schema.clone());
-            ("json_schema", Some(WireSchema { name: Some(name), schema, strict: *strict }))
+            (
+                "json_schema",
+                Some(WireSchema {
+                    name: Some(name),
+                    schema,
+                    strict: *strict,
+                    ..WireSchema::default()
+                }),
+            )
         }
     };
     WireFormat { kind: kind.to_owned(), json_schema }

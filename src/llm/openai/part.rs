@@ -189,6 +189,7 @@ pub fn encode_content(
     let mut encoded = Vec::with_capacity(parts.len());
     for part in parts {
         let prompt_cache_breakpoint = encode_breakpoint(part, takes_marks, dropped);
+        dropped.title(&part.content);
         if let Some(wire) = encode_part(&part.content)? {
             encoded.push(WirePart { prompt_cache_breakpoint, ..wire });
         }

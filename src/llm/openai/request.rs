@@ -12,6 +12,7 @@ use crate::llm::chat::{
 };
 use crate::llm::codec::{Dropped, is_neutral, member};
 use crate::llm::error::RequestError;
+use crate::llm::json_schema::described;
 use crate::llm::members::{Member, Members};
 use crate::llm::one_or_many::OneOrMany;
 
@@ -175,12 +176,14 @@ fn decode_format(wire: Option<WireFormat>) -> Result<Option<ResponseFormat>, Req
         "json_object" => ResponseFormat::JsonObject,
         "json_schema" => {
             let schema = wire.json_schema.unwrap_or_default();
+            let text = schema.schema.ok_or_else(|| {
+                let text =
+                    "\"response_format.json_schema.schema\" is missing: put the JSON schema there";
+                RequestError::field("response_format", text)
+            })?;
             ResponseFormat::JsonSchema {
                 name: schema.name,
-                schema: schema.schema.ok_or_else(|| {
-                    let text = "\"response_format.json_schema.schema\" is missing: put the JSON schema there";
-                    RequestError::field("response_format", text)
-                })?,
+                schema: described(text, schema.description),
                 strict: schema.strict,
             }
         }

@@ -364,6 +364,9 @@ pub struct WireFormat {
 #[serde(default)]
 pub struct WireSchema {
     pub name: Option<String>,
+    /// What the schema is for; only read.
+    #[serde(skip_serializing)]
+    pub description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]

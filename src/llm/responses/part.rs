@@ -93,6 +93,7 @@ pub fn encode_content(
 ) -> OneOrMany<WirePart> {
     let encode = |part: &Part| {
         let prompt_cache_breakpoint = encode_breakpoint(part, takes_marks, dropped);
+        dropped.title(&part.content);
         Some(WirePart { prompt_cache_breakpoint, ..encode_part(part)? })
     };
     let mut encoded: Vec<WirePart> = parts.iter().filter_map(encode).collect();

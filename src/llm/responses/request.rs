@@ -7,6 +7,7 @@ use super::{input, tool};
 use crate::llm::chat::{ChatRequest, Content, Effort, Part, Reasoning, ResponseFormat};
 use crate::llm::codec::{Dropped, is_empty, is_neutral, member};
 use crate::llm::error::RequestError;
+use crate::llm::json_schema::described;
 use crate::llm::members::{Member, Members};
 use crate::llm::openai::{Fit, is_reasoning_model, takes_breakpoints};
 
@@ -154,14 +155,17 @@ fn decode_text(
     request.response_format = Some(match format.kind.as_str() {
         "text" => ResponseFormat::Text,
         "json_object" => ResponseFormat::JsonObject,
-        "json_schema" => ResponseFormat::JsonSchema {
-            name: format.name,
-            schema: format.schema.ok_or_else(|| {
+        "json_schema" => {
+            let schema = format.schema.ok_or_else(|| {
                 let text = "\"text.format.schema\" is missing: put the JSON schema there";
                 RequestError::field("text", text)
-            })?,
-            strict: format.strict,
-        },
+            })?;
+            ResponseFormat::JsonSchema {
+                name: format.name,
+                schema: described(schema, format.description),
+                strict: format.strict,
+            }
+        }
         other => {
             let text = format!(
                 "\"text.format.type\" is \"{other}\": use text, json_object or json_schema"

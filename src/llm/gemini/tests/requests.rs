@@ -225,7 +225,7 @@ fn media_goes_inline_or_by_place() {
             {"inlineData": {"mimeType": "application/pdf", "data": "QQ"}},
         ])
     );
-    assert_eq!(dropped, ["filename", "image_url.detail"]);
+    assert_eq!(dropped, ["document.title", "filename", "image_url.detail"]);
     let foreign = asked("m", vec![said(Role::User, vec![file(Source::Id("file-1".to_owned()))])]);
     let error = encode(&foreign, &mut Dropped::default()).unwrap_err();
     assert!(matches!(error, RequestError::Field { .. }));
