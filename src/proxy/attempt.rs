@@ -275,7 +275,8 @@ impl Attempts<'_> {
         let provider = &candidate.target.provider;
         let path = candidate.translator.upstream_path(&candidate.model, self.call.stream);
         let snapshot::Endpoint::Http { scheme, authority, base_path } = &provider.endpoint else {
-            let response = self.upstreams.ask_mock(&path, &translated.body).await?;
+            // Boxed, as are the other ways that few requests go: all would pay for the room.
+            let response = Box::pin(self.upstreams.ask_mock(&path, &translated.body)).await?;
             return Ok((response, Quotable::default()));
         };
         let dialect = candidate.translator.upstream();
@@ -294,7 +295,8 @@ impl Attempts<'_> {
         let key = key.and_then(|key| provider.credentials.get(key));
         *request.headers_mut() = request::headers(self.call, candidate, translated, key);
         if let Some(identity) = &provider.identity {
-            self.credentials.authorize(identity, &mut request, &translated.body).await?;
+            let credentials = self.credentials;
+            Box::pin(credentials.authorize(identity, &mut request, &translated.body)).await?;
         }
         let quotable = Quotable::of(request.headers());
         let response = self.upstreams.send(provider.connect_timeout, request).await?;

@@ -1,7 +1,7 @@
 //! Answers that the gateway writes itself, and the heads of all others. Every refusal and failure of
 //! the data plane is a [`Rejection`]; this file puts it into the caller's dialect.
 
-use std::{borrow::Cow, fmt::Write as _, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -161,9 +161,13 @@ pub fn request_id(headers: &HeaderMap) -> String {
     match given.filter(fit) {
         Some(given) => given.to_owned(),
         None => {
+            let digits = fastrand::u128(..).to_be_bytes().into_iter().flat_map(|byte| {
+                [byte >> 4, byte & 15]
+                    .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'))
+            });
             let mut id = String::with_capacity("req_".len() + 32);
-            // Text takes what is written.
-            let _ = write!(id, "req_{:032x}", fastrand::u128(..));
+            id.push_str("req_");
+            id.extend(digits);
             id
         }
     }

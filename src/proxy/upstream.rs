@@ -69,7 +69,8 @@ pub struct Upstreams {
     sweeper: Once,
 }
 
-type Hosts = RwLock<HashMap<(Scheme, Authority), Arc<Host>>>;
+/// Addresses are configuration, so that nobody can make them collide.
+type Hosts = RwLock<HashMap<(Scheme, Authority), Arc<Host>, foldhash::fast::RandomState>>;
 
 impl Upstreams {
     /// No connection yet. Trusts the machine's root certificates, or Mozilla's where it has none.

@@ -61,7 +61,8 @@ pub struct Consumer {
 /// Consumers by the digest of their key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ConsumerTable {
-    by_digest: HashMap<KeyDigest, Arc<Consumer>>,
+    /// Digests are spread already: nobody can choose them.
+    by_digest: HashMap<KeyDigest, Arc<Consumer>, foldhash::fast::RandomState>,
 }
 
 impl ConsumerTable {

@@ -11,14 +11,17 @@ use super::{Consumer, KeyNamespaces, Pattern, Route};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RouteTable {
     routes: Vec<Arc<Route>>,
-    exact: HashMap<String, Slot>,
-    prefixes: HashMap<String, Slot>,
-    suffixes: HashMap<String, Slot>,
+    exact: Slots,
+    prefixes: Slots,
+    suffixes: Slots,
     /// Lengths of the fixed parts that occur, longest first.
     lengths: Vec<usize>,
     /// Whether a route takes callers without a key.
     anonymous: bool,
 }
+
+/// By the fixed part of a pattern. Its keys are configuration, so that nobody can make them collide.
+type Slots = HashMap<String, Slot, foldhash::fast::RandomState>;
 
 /// The routes of one pattern, as indexes in order of precedence, by the callers who may come to
 /// them: who calls then looks at few.

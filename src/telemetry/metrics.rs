@@ -3,12 +3,9 @@
 
 mod known;
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-};
+use std::{collections::HashMap, hash::BuildHasher as _, sync::Arc};
 
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use prometheus::{
     CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -152,7 +149,7 @@ impl Metrics {
                 "Requests refused by a budget's limit",
                 &["budget", "limit"],
             )?,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             targets: RwLock::default(),
             registry,
         })

@@ -243,6 +243,9 @@ impl Record {
 
 /// What somebody else wrote, cut to what errors and records repeat of it.
 pub fn brief(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_REPEATED {
+        return text.into();
+    }
     match text.char_indices().nth(MAX_REPEATED) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()).into(),
         None => text.into(),

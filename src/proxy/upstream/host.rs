@@ -169,7 +169,8 @@ impl Host {
             }
             Connection::Http2(claimed) => {
                 *request.uri_mut() = self.uri(path.clone());
-                let (response, claim) = claimed.exchange(request).await?;
+                // Boxed: requests by HTTP/1.1 need not make room for it.
+                let (response, claim) = Box::pin(claimed.exchange(request)).await?;
                 Ok(response.map(|body| UpstreamBody::Http2 { body, _claim: claim }))
             }
         }
