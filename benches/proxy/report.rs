@@ -197,9 +197,7 @@ fn proxies(findings: &Findings) -> impl Iterator<Item = Name> {
 }
 
 fn ratio(findings: &Findings, row: &Row, name: Name) -> Option<f64> {
-    let reference = findings.summary(row.scenario, Name::Pass, row.figure)?.median;
-    let value = findings.summary(row.scenario, name, row.figure)?.median;
-    (reference > 0.0).then_some(value / reference)
+    findings.ratio(row.scenario, (name, Name::Pass), row.figure)
 }
 
 fn added(findings: &Findings, row: &Row, name: Name) -> Option<f64> {

@@ -101,6 +101,24 @@ impl Findings {
     }
 }
 
+impl Findings {
+    /// How many times the figure of `reference` that of `name` is: the median over the rounds of
+    /// what they were in the same round, for a busy moment of the machine strikes both.
+    pub fn ratio(
+        &self,
+        scenario: Scenario,
+        (name, reference): (Name, Name),
+        figure: fn(&Sample) -> f64,
+    ) -> Option<f64> {
+        let samples = self.samples.get(&(scenario, name))?.iter().map(figure);
+        let references = self.samples.get(&(scenario, reference))?.iter().map(figure);
+        let pairs = samples.zip(references).filter(|(_, reference)| *reference > 0.0);
+        let mut ratios: Vec<f64> = pairs.map(|(value, reference)| value / reference).collect();
+        ratios.sort_by(f64::total_cmp);
+        (!ratios.is_empty()).then(|| median(&ratios))
+    }
+}
+
 /// Median of sorted values; of an even number, the mean of the middle two.
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;

@@ -36,8 +36,9 @@ ratios, not the absolute figures: they move with the machine.
 pub const METHOD: &str = "
 ## How it is measured
 
-- One run; in every round each scenario visits all targets in turn, so that what disturbs the
-  machine disturbs all of them. Load generator, targets and mock upstream share the cores:
+- One run; in every round each scenario visits all targets in turn, every other round in the other
+  direction, so that what disturbs the machine disturbs all of them. A ratio is the median over the
+  rounds of the ratio within a round; it need not be that of the two medians. Load generator, targets and mock upstream share the cores:
   requests/s compare the targets here, they do not say what a machine of its own would do.
 - CPU is user and system time of the target's process, all threads, while the load runs; connections
   are open and warm before and closed after. It includes the kernel's share of both TCP legs, which
