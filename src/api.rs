@@ -13,6 +13,7 @@ pub mod budget;
 pub mod condition;
 pub mod consumer;
 pub mod duration;
+pub mod failover;
 pub mod pricing;
 pub mod provider;
 pub mod quantity;

@@ -11,6 +11,7 @@ mod budget;
 mod conflict;
 mod consumer;
 mod direct;
+mod failover;
 mod overlay;
 mod price;
 mod provider;

@@ -20,6 +20,7 @@ pub mod chat;
 pub mod codec;
 mod cohere;
 mod crossing;
+mod effects;
 pub mod embeddings;
 pub mod endpoint;
 pub mod error;
@@ -57,9 +58,10 @@ pub mod usage;
 
 pub use anthropic::vertex as claude_on_vertex;
 pub use chat::FinishReason;
+pub use effects::is_repeatable;
 pub use endpoint::{Called, Endpoint, Work};
 pub use error::{
-    ApiError, ErrorKind, RequestError, decode_error, encode_error, encode_stream_error,
+    ApiError, Cause, ErrorKind, RequestError, decode_error, encode_error, encode_stream_error,
 };
 pub use form::{Boundary, BoundaryError, Form};
 pub use models::{ModelEntry, encode_model, encode_models};

@@ -52,7 +52,7 @@ pub struct Entry {
     pub origin: Arc<str>,
     /// What its calls cost.
     pub price: Option<Arc<Price>>,
-    /// The most input tokens that it takes, as the source counts them. For people.
+    /// The most tokens that it takes, as the source counts them.
     pub context_window: Option<u64>,
     /// The most tokens that one answer can have.
     pub max_output_tokens: Option<u64>,

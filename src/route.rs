@@ -4,5 +4,10 @@
 //! randomness are parameters; nothing here reads a clock, and nothing knows HTTP or Kubernetes.
 
 pub mod choose;
+pub mod conversations;
+pub mod retry_budget;
+pub mod tries;
 
 pub use choose::{Asked, Candidate, Choice, Refused, choose};
+pub use conversations::Conversations;
+pub use retry_budget::RetryBudgets;

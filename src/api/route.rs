@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     condition::{Condition, TargetStatus, conditions_schema},
     duration::Duration,
+    failover::{Fallback, Hedge, Retry},
     reference::ProviderRef,
     selector::LabelSelector,
 };
@@ -72,6 +73,17 @@ pub struct AIRouteSpec {
     /// Time limits of a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<RouteTimeouts>,
+    /// Further tries of a target that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Failures after which another target is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+    /// A second try beside one that is slow. Default: none. Requests are hedged that a provider may get
+    /// twice: text without tools that the provider runs and without a conversation that it keeps,
+    /// embeddings, moderations and rerank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
 }
 
 /// An endpoint of the data port, or several that belong together.

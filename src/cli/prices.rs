@@ -160,16 +160,15 @@ impl Group {
     fn row(&self, model: &str) -> Row {
         let mut known = price::find(&self.catalogue, model).cloned().unwrap_or_default();
         known.complete(model, &self.lists);
-        let entries =
-            || self.lists.iter().filter_map(|list| Some((list.source, list.find(model)?)));
-        let origin = entries()
+        let mut entries =
+            self.lists.iter().filter_map(|list| Some((list.source, list.find(model)?)));
+        let origin = entries
             .find(|(source, entry)| *source == known.price_source && entry.price.is_some())
             .map_or_else(
                 || format!("AIProvider {}", self.name),
                 |(_, entry)| entry.origin.to_string(),
             );
-        let context_window = entries().find_map(|(_, entry)| entry.context_window);
-        Row::new(&self.name, model, &known, (origin, context_window))
+        Row::new(&self.name, model, &known, (origin, known.context_window))
     }
 }
 

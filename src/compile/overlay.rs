@@ -158,25 +158,26 @@ impl Reading<'_> {
 
     fn model(&self, value: Value) -> Result<(String, Entry), String> {
         let model = Model::deserialize(value).map_err(|error| error.to_string())?;
-        let Model { name, pricing, max_output_tokens } = model;
+        let Model { name, pricing, max_output_tokens, context_window } = model;
         if name.is_empty() || name.len() > 256 {
             return Err("name has 1 to 256 characters".to_owned());
         }
-        if pricing.is_none() && max_output_tokens.is_none() {
-            return Err(format!("{name} has neither pricing nor maxOutputTokens: add one"));
+        if pricing.is_none() && max_output_tokens.is_none() && context_window.is_none() {
+            return Err(format!(
+                "{name} has neither pricing nor maxOutputTokens nor contextWindow: add one"
+            ));
         }
-        let bound =
-            |max: i64| u64::try_from(max).ok().filter(|max| (1..=100_000_000).contains(max));
-        let max_output_tokens = match max_output_tokens {
-            Some(max) => Some(bound(max).ok_or_else(|| {
-                format!("maxOutputTokens of {name} is {max}: it is from 1 to 100000000")
-            })?),
-            None => None,
+        let bounded = |field: &str, given: Option<i64>, most: u64| {
+            let within = |given: i64| u64::try_from(given).ok().filter(|n| (1..=most).contains(n));
+            let wrong = |given| format!("{field} of {name} is {given}: it is from 1 to {most}");
+            given.map(|given| within(given).ok_or_else(|| wrong(given))).transpose()
         };
+        let max_output_tokens = bounded("maxOutputTokens", max_output_tokens, 100_000_000)?;
+        let context_window = bounded("contextWindow", context_window, 1_000_000_000)?;
         let priced = pricing.as_ref().map(price::price).transpose();
         let price = priced.map_err(|error| format!("price of {name}: {error}"))?.map(Arc::new);
         let origin = self.origin.clone();
-        Ok((name, Entry { origin, price, context_window: None, max_output_tokens }))
+        Ok((name, Entry { origin, price, context_window, max_output_tokens }))
     }
 }
 

@@ -34,6 +34,7 @@ pub fn catalogue(
                 price_source: price.as_ref().map_or(PriceSource::None, |_| PriceSource::Provider),
                 price: price.map(Arc::new),
                 max_output_tokens: entry.max_output_tokens.and_then(|max| max.try_into().ok()),
+                context_window: entry.context_window.and_then(|window| window.try_into().ok()),
                 ..snapshot::Model::default()
             };
             model.complete(&entry.name, lists);

@@ -11,6 +11,7 @@ use crate::{
 use super::{
     Inputs, Kind, Object, ObjectKey, Problem, Verdict, Verdicts, access,
     budget::CompiledBudget,
+    failover,
     provider::Providers,
     rule::{self, Surroundings},
 };
@@ -69,6 +70,9 @@ fn compile(
         rules,
         fault,
         timeouts: timeouts(spec.timeouts.as_ref()),
+        retry: failover::retry(spec.retry.as_ref()),
+        fallback: failover::fallback(spec.fallback.as_ref()),
+        hedge: failover::hedge(spec.hedge.as_ref()),
         budgets: Vec::new(),
     })
 }

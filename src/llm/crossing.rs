@@ -69,6 +69,7 @@ pub(crate) fn response(
         body: Bytes::from(encoded),
         usage: response.usage,
         model: response.model,
+        stored_as: None,
         finish_reason,
         output_bytes,
     })

@@ -269,6 +269,7 @@ impl EmbeddingCrossing {
             body: self.from.encode_response(&response, context).into(),
             usage: response.usage,
             model: response.model,
+            stored_as: None,
             finish_reason: None,
             output_bytes: 0,
         })

@@ -13,9 +13,11 @@ use super::{Dialect, anthropic, bedrock, cohere, gemini, mistral, ollama, openai
 
 pub(super) use words::in_words;
 
+mod cause;
 mod decode;
 mod words;
 
+pub use cause::Cause;
 pub(super) use decode::decode;
 
 /// The status that Anthropic uses for "overloaded"; other clients do not know it.
@@ -82,9 +84,10 @@ impl ErrorKind {
     /// so: an error event inside a 200.
     pub(crate) fn from_type(name: &str) -> Option<(Self, u16)> {
         Some(match name {
-            "invalid_request_error" | "BadRequestError" | "invalid_prompt" => {
-                (Self::InvalidRequest, 400)
-            }
+            "invalid_request_error"
+            | "BadRequestError"
+            | "invalid_prompt"
+            | "context_length_exceeded" => (Self::InvalidRequest, 400),
             "authentication_error" | "invalid_api_key" => (Self::Authentication, 401),
             "billing_error" => (Self::Permission, 402),
             "permission_error" => (Self::Permission, 403),

@@ -38,14 +38,20 @@ pub(crate) fn response(
         Dialect::OpenAi => openai::wire::usage_of(body, quirks),
         _ => codec.usage_of(body),
     };
+    let mut finish_reason =
+        found.finish_reason.or(found.status).map(|word| codec.finish_reason(&lossy(word)));
+    let mut stored_as = None;
+    if dialect == Dialect::Responses {
+        let (id, reason) = responses::ending_of(body);
+        stored_as = id;
+        finish_reason = reason.or(finish_reason);
+    }
     Ok(WholeResponse {
         body: body.clone(),
         usage,
         model: found.model.map(text),
-        finish_reason: found
-            .finish_reason
-            .or(found.status)
-            .map(|word| codec.finish_reason(&lossy(word))),
+        stored_as,
+        finish_reason,
         output_bytes: found.content_bytes,
     })
 }

@@ -53,6 +53,8 @@ pub struct Peek {
     pub base64: bool,
     /// The end user: `user`, else `safety_identifier`, else `metadata.user_id`.
     pub user: Option<String>,
+    /// The stored answer that the conversation goes on from (`previous_response_id` of Responses).
+    pub previous_response: Option<String>,
     /// Where the fields are, if the body is a form and not JSON.
     pub form: Option<Form>,
     /// The tier that is asked for (`service_tier`).
@@ -101,6 +103,7 @@ struct Found<'a> {
     batch: Option<&'a RawValue>,
     inside: Option<&'a RawValue>,
     service_tier: Option<&'a RawValue>,
+    previous_response: Option<&'a RawValue>,
     bounds: FoundBounds<'a>,
 }
 
@@ -152,6 +155,7 @@ impl<'a> Found<'a> {
             "safety_identifier" => &mut self.safety_identifier,
             "metadata" => &mut self.metadata,
             "service_tier" => &mut self.service_tier,
+            "previous_response_id" => &mut self.previous_response,
             _ if names.batch == Some(name) => &mut self.batch,
             _ if names.inside.contains(&name) => &mut self.inside,
             _ if names.inside.is_empty() => return self.bounds.slot(names, name),
@@ -205,6 +209,11 @@ pub fn peek(called: &Called<'_>, body: &[u8]) -> Result<Peek, RequestError> {
         // Providers differ in which of several they obey, and a budget reserves by it.
         max_output_tokens: bounds.max_tokens.into_iter().flatten().max(),
         user: user(&found),
+        // Left to the provider to refuse where it is no text.
+        previous_response: match called.endpoint {
+            Endpoint::Responses => optional(found.previous_response).unwrap_or_default(),
+            _ => None,
+        },
         form: None,
         service_tier: service_tier(found.service_tier),
         bounds,

@@ -135,6 +135,7 @@ pub fn response(
         body: body.clone(),
         usage: usage_of(body),
         model: answer.model,
+        stored_as: None,
         finish_reason: None,
         output_bytes: 0,
     })

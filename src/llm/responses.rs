@@ -28,7 +28,7 @@ use super::translate::ResponseContext;
 use super::usage::Usage;
 
 pub(super) use error::Errors;
-pub(super) use observe::Observer;
+pub(super) use observe::{Observer, ending_of};
 
 /// What bounds a request.
 pub(super) const NAMES: Names =

@@ -26,6 +26,9 @@ pub struct Progress {
     pub finish_reason: Option<FinishReason>,
     /// The model that answered, as the provider names it.
     pub model: Option<String>,
+    /// The id by which a later request can go on from the answer, where the provider stores answers
+    /// (Responses).
+    pub stored_as: Option<String>,
 }
 
 impl Progress {

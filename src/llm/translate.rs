@@ -73,6 +73,9 @@ pub struct WholeResponse {
     pub usage: Option<Usage>,
     /// The model that answered, as the provider names it.
     pub model: Option<String>,
+    /// The id by which a later request can go on from the answer, where the provider stores answers
+    /// (Responses).
+    pub stored_as: Option<String>,
     /// Why the model stopped.
     pub finish_reason: Option<FinishReason>,
     /// Bytes of content, for estimates; 0 together with no finish reason is an empty answer.
@@ -170,6 +173,7 @@ impl Translator {
             body: codec.encode_count(count_request(&request)).into(),
             usage: None,
             model: None,
+            stored_as: None,
             finish_reason: None,
             output_bytes: 0,
         })

@@ -101,6 +101,26 @@ pub fn admit(
     ledger: &Arc<Ledger>,
     request: &Admitted<'_>,
 ) -> Result<Option<Admission>, Box<Refusal>> {
+    reserve(ledger, request, worst_case)
+}
+
+/// Reserves what a second try of the request may cost that is broken off: its input. Whichever of the
+/// candidates it is, and as [`admit`] does it.
+///
+/// # Errors
+/// The limit that has no room.
+pub fn admit_hedge(
+    ledger: &Arc<Ledger>,
+    request: &Admitted<'_>,
+) -> Result<Option<Admission>, Box<Refusal>> {
+    reserve(ledger, request, input_alone)
+}
+
+fn reserve(
+    ledger: &Arc<Ledger>,
+    request: &Admitted<'_>,
+    amounts: fn(&Admitted<'_>, &Candidate) -> Amounts,
+) -> Result<Option<Admission>, Box<Refusal>> {
     let mut demands: Vec<Demand> = Vec::new();
     let mut covers: Vec<Vec<usize>> = Vec::new();
     let binding = request.route.budgets.iter();
@@ -110,7 +130,7 @@ pub fn admit(
             if !budget.counts_target(&candidate.target.provider.name, &candidate.model) {
                 continue;
             }
-            let amounts = worst_case(request, candidate);
+            let amounts = amounts(request, candidate);
             let subject = traits(request, candidate).subject(budget);
             let known = demands.iter().skip(start).position(|demand| *demand.subject == *subject);
             match known.map(|at| at + start) {
@@ -193,6 +213,18 @@ fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
         cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
         tokens: input.saturating_add(output),
         requests: 1,
+    }
+}
+
+/// One that has read the request and given nothing. It is no request of the caller's.
+fn input_alone(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
+    let input = request.input.tokens;
+    let bound = Bound { input, ..Bound::default() };
+    let price = candidate.terms.price.as_ref();
+    Amounts {
+        cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
+        tokens: input,
+        requests: 0,
     }
 }
 

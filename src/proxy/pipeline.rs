@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, request::Parts};
+use tokio::time::Instant;
 
 use crate::{
     budget::{Clock, Ledger, Refusal},
@@ -12,7 +13,7 @@ use crate::{
         Called, Dialect, Endpoint, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model,
         encode_models, peek, peek_form,
     },
-    route::{self, Choice, Refused},
+    route::{self, Choice, Conversations, Refused, RetryBudgets},
     snapshot::{Consumer, Published, Snapshot},
     telemetry::{AccessLog, Metrics, Outcome, Record, brief},
 };
@@ -64,6 +65,9 @@ pub struct Pipeline {
     pub(super) credentials: Credentials,
     pub(super) turns: Turns,
     pub(super) keys: KeyPool,
+    pub(super) retries: RetryBudgets,
+    pub(super) conversations: Conversations,
+    created: Instant,
 }
 
 /// What is known of a request before its body is read.
@@ -89,7 +93,21 @@ impl Pipeline {
             deps.allow_loopback,
         );
         let (turns, keys) = (Turns::default(), KeyPool::default());
-        Ok(Arc::new(Self { deps, upstreams, credentials, turns, keys }))
+        Ok(Arc::new(Self {
+            deps,
+            upstreams,
+            credentials,
+            turns,
+            keys,
+            retries: RetryBudgets::default(),
+            conversations: Conversations::default(),
+            created: Instant::now(),
+        }))
+    }
+
+    /// The time that [`crate::route`] counts in.
+    pub(super) fn since_start(&self) -> Duration {
+        self.created.elapsed()
     }
 
     /// Answers one request. It never fails: errors are answers in the caller's dialect. Dropping the
@@ -173,11 +191,10 @@ impl Pipeline {
         // A reload must not wait for the longest stream to let go of the old configuration.
         drop(snapshot);
         let pace = self.pace(&call);
-        let (upstreams, credentials, keys) = (&self.upstreams, &self.credentials, &self.keys);
-        let mut attempts = Attempts { upstreams, credentials, keys, call: &call, settlement };
+        let attempts = Attempts::new(self, &call, settlement);
         let answer = tokio::select! {
             biased;
-            answer = attempts.run(&self.turns) => answer.map_err(Failure::into_rejection)?,
+            answer = attempts.run() => answer.map_err(Failure::into_rejection)?,
             () = self.deps.drain.expired() => return Err(Rejection::fail(shutting_down(), None)),
         };
         Ok(Served::Answer(Box::new((answer, pace))))
@@ -234,8 +251,10 @@ impl Pipeline {
         Ok(Call {
             endpoint,
             headers,
+            consumer,
             body,
             peek,
+            input,
             stream,
             route,
             rule,

@@ -131,6 +131,7 @@ async fn attempt(
     session: &mut Session,
 ) -> Result<Response<UpstreamBody>, Failure> {
     let Some(by) = session.admitted() else { return Err(Failure::no_target()) };
+    let fallback = by.route.fallback;
     let order: Vec<usize> = Order::new(&pipeline.turns, &by.route.uid, &by.candidates).collect();
     let mut first: Option<Failure> = None;
     for index in order {
@@ -147,7 +148,7 @@ async fn attempt(
         session.attempted(AttemptRecord { target, reason, duration: started.elapsed() });
         match opened {
             Ok(response) => return Ok(response),
-            Err(failure) if !failure.reason.falls_back() => return Err(failure),
+            Err(failure) if !failure.falls_back(&fallback) => return Err(failure),
             Err(failure) => first = first.or(Some(failure)),
         }
     }

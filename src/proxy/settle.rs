@@ -2,6 +2,8 @@
 //! counted, the record emitted. It happens when a [`Settlement`] is dropped, so that a caller who
 //! leaves at any await ends the request like any other.
 
+mod served;
+
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -9,11 +11,13 @@ use tokio::time::Instant;
 use crate::{
     budget::{self, Amounts, NanoUsd, TokenCounts},
     llm::{self, Endpoint, InputEstimate, Progress, Usage, WholeResponse, Work, estimate_tokens},
-    snapshot::{Model, Pattern, Provider, Route, Target, TargetModel},
-    telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record, metrics::TargetLabels},
+    snapshot::Provider,
+    telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record},
 };
 
-use super::{admit::Admission, respond::Rejection, select::Candidate};
+use super::{admit::Admission, respond::Rejection};
+
+pub use served::{Served, provider_name};
 
 /// The status that records give to a caller who left, as nginx does.
 pub(super) const CLIENT_GONE: u16 = 499;
@@ -27,22 +31,30 @@ pub struct Settlement {
     started: Instant,
     admission: Option<Admission>,
     served: Option<Served>,
+    hedge: Option<Hedged>,
     input_estimate: InputEstimate,
-    images_asked: u64,
     delivered: Delivered,
     /// The answer itself is an estimate.
     is_estimate: bool,
     is_charged: bool,
 }
 
-/// The candidate that serves, or that is being tried.
-struct Served {
-    index: usize,
-    endpoint: Endpoint,
-    route: Arc<Route>,
-    target: Arc<Target>,
-    model: Arc<str>,
-    terms: Model,
+/// One of two tries of a request that run at the same time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// The one that began first, or the only one.
+    First,
+    /// The hedge.
+    Second,
+}
+
+/// What a hedged request holds beside the rest.
+struct Hedged {
+    admission: Option<Admission>,
+    /// The try that runs beside the one that serves, and in the end the one that lost.
+    beside: Option<Served>,
+    /// What that one cost.
+    cost: Option<NanoUsd>,
 }
 
 #[derive(Default)]
@@ -64,8 +76,8 @@ impl Settlement {
             started: Instant::now(),
             admission: None,
             served: None,
+            hedge: None,
             input_estimate: InputEstimate::default(),
-            images_asked: 0,
             delivered: Delivered::default(),
             is_estimate: false,
             is_charged: false,
@@ -83,43 +95,63 @@ impl Settlement {
         self.input_estimate = input;
     }
 
-    /// How many pictures the candidate that is about to be called is asked for.
-    pub fn asked_for_images(&mut self, images: u64) {
-        self.images_asked = images;
-    }
-
     /// The gateway answers by an estimate of its own.
     pub fn estimate(&mut self) {
         self.is_estimate = true;
     }
 
-    /// A candidate is about to be called.
-    pub fn serve(
-        &mut self,
-        endpoint: Endpoint,
-        route: &Arc<Route>,
-        index: usize,
-        candidate: &Candidate,
-    ) {
-        self.record.target = Arc::clone(&candidate.target.name);
-        self.served = Some(Served {
-            index,
-            endpoint,
-            route: Arc::clone(route),
-            target: Arc::clone(&candidate.target),
-            model: Arc::clone(&candidate.model),
-            terms: candidate.terms.clone(),
-        });
+    /// A second try is about to begin beside the first; takes over what was reserved for it.
+    pub fn hedge(&mut self, admission: Option<Admission>) {
+        self.record.hedged = true;
+        self.hedge = Some(Hedged { admission, beside: None, cost: None });
     }
 
-    /// A try has ended.
-    pub fn attempted(&mut self, attempt: AttemptRecord) {
-        if let Some(served) = &self.served
-            && attempt.reason != "ok"
+    /// A candidate is about to be called.
+    pub fn serve(&mut self, side: Side, served: Served) {
+        match (side, &mut self.hedge) {
+            (Side::Second, Some(hedge)) => hedge.beside = Some(served),
+            _ => {
+                self.record.target = Arc::clone(&served.target.name);
+                self.served = Some(served);
+            }
+        }
+    }
+
+    /// One of two tries has answered: the other one is broken off.
+    pub fn won(&mut self, side: Side) {
+        if side == Side::Second {
+            self.swap();
+        }
+    }
+
+    /// One of two tries has failed: only the other one counts.
+    pub fn fell_out(&mut self, side: Side) {
+        if side == Side::First {
+            self.swap();
+        }
+        if let Some(hedge) = &mut self.hedge {
+            hedge.beside = None;
+            if let Some(admission) = hedge.admission.take() {
+                admission.release();
+            }
+        }
+    }
+
+    /// The second try takes the place of the first.
+    fn swap(&mut self) {
+        if let Some(beside) = self.hedge.as_mut().and_then(|hedge| hedge.beside.as_mut())
+            && let Some(served) = &mut self.served
         {
-            let kind = provider_name(&served.target.provider);
+            std::mem::swap(beside, served);
+            self.record.target = Arc::clone(&served.target.name);
+        }
+    }
+
+    /// A try at this provider has ended.
+    pub fn attempted(&mut self, provider: &Provider, attempt: AttemptRecord) {
+        if attempt.reason != "ok" {
             let reason = attempt.reason.split(' ').next().unwrap_or_default();
-            self.metrics.count_attempt(kind, reason);
+            self.metrics.count_attempt(provider_name(provider), reason);
         }
         // Nearly always the only one.
         self.record.attempts.reserve_exact(1);
@@ -184,7 +216,8 @@ impl Settlement {
         let charged = match (self.record.outcome, &self.served) {
             (Outcome::Complete | Outcome::Incomplete | Outcome::ClientGone, Some(served)) => served,
             _ => {
-                if let Some(admission) = admission {
+                let beside = self.hedge.take().and_then(|hedge| hedge.admission);
+                for admission in [admission, beside].into_iter().flatten() {
                     admission.release();
                 }
                 return;
@@ -193,9 +226,9 @@ impl Settlement {
         let (mut usage, estimated) = self.delivered.tokens(self.input_estimate, charged.endpoint);
         // Answers that are pictures do not say how many they are.
         if usage.images == 0 {
-            usage.images = self.images_asked;
+            usage.images = charged.images;
         }
-        let cost = charged.terms.price.as_ref().map(|price| price.cost(&counts(&usage)));
+        let cost = charged.cost(&usage);
         let price_source = charged.terms.price_source.as_str();
         if let Some(admission) = admission {
             let tokens = usage.total();
@@ -206,6 +239,30 @@ impl Settlement {
         self.record.estimated = estimated || self.is_estimate;
         self.record.cost = cost;
         self.record.price_source = price_source;
+        self.charge_hedge();
+    }
+
+    /// Charges the try that was broken off: nobody reports what it used, but it has read the input.
+    fn charge_hedge(&mut self) {
+        let Some(hedge) = &mut self.hedge else { return };
+        let admission = hedge.admission.take();
+        let Some(lost) = &hedge.beside else {
+            if let Some(admission) = admission {
+                admission.release();
+            }
+            return;
+        };
+        let usage = Usage { input: self.input_estimate.tokens, ..Usage::default() };
+        hedge.cost = lost.cost(&usage);
+        if let Some(admission) = admission {
+            let cost = hedge.cost.unwrap_or(NanoUsd(0));
+            admission.settle(lost.index, Amounts { cost, tokens: usage.total(), requests: 0 });
+        }
+        self.record.hedge_cost = hedge.cost;
+        if let Some(NanoUsd(lost)) = hedge.cost {
+            let NanoUsd(won) = self.record.cost.unwrap_or(NanoUsd(0));
+            self.record.cost = Some(NanoUsd(won.saturating_add(lost)));
+        }
     }
 
     fn count(&self) {
@@ -238,8 +295,12 @@ impl Settlement {
         if let Some(first) = record.first_token {
             series.first_token.observe(first.as_secs_f64());
         }
+        let NanoUsd(lost) = record.hedge_cost.unwrap_or(NanoUsd(0));
         if let Some(NanoUsd(nano)) = record.cost {
-            series.cost.inc_by(nano as f64 / 1e9);
+            series.cost.inc_by(nano.saturating_sub(lost) as f64 / 1e9);
+        }
+        if let Some(beside) = self.hedge.as_ref().and_then(|hedge| hedge.beside.as_ref()) {
+            self.metrics.target(&beside.labels()).cost.inc_by(lost as f64 / 1e9);
         }
     }
 }
@@ -297,55 +358,6 @@ impl Delivered {
                 (Usage { input, output, audio_seconds, ..Usage::default() }, true)
             }
         }
-    }
-}
-
-impl Served {
-    fn labels(&self) -> TargetLabels<'_> {
-        let provider = &self.target.provider;
-        // The caller's own words become a label only where they are somebody's configuration.
-        let configured = match &self.target.model {
-            TargetModel::Fixed(_) => true,
-            TargetModel::AsAsked | TargetModel::Star { .. } => {
-                let model = &*self.model;
-                let is_exact =
-                    |pattern: &Pattern| matches!(pattern, Pattern::Exact(name) if name == model);
-                provider.models.contains_key(model) || self.route.models.iter().any(is_exact)
-            }
-        };
-        TargetLabels {
-            route: (&self.route.name.namespace, &self.route.name.name),
-            target: &self.target.name,
-            operation: self.endpoint.operation(),
-            provider: provider_name(provider),
-            model: if configured { &self.model } else { "other" },
-        }
-    }
-}
-
-/// `gen_ai.provider.name` of the OpenTelemetry GenAI conventions.
-pub(super) fn provider_name(provider: &Provider) -> &'static str {
-    match provider.kind {
-        "OpenAI" => "openai",
-        "Anthropic" => "anthropic",
-        "OpenAICompatible" => "openai_compatible",
-        "Ollama" => "ollama",
-        "VLLM" => "vllm",
-        "Mock" => "mock",
-        "AzureOpenAI" => "azure.ai.openai",
-        "Bedrock" => "aws.bedrock",
-        "Gemini" => "gcp.gemini",
-        "VertexAI" => "gcp.vertex_ai",
-        "Cohere" => "cohere",
-        "DeepSeek" => "deepseek",
-        "Fireworks" => "fireworks",
-        "Groq" => "groq",
-        "Mistral" => "mistral_ai",
-        "OpenRouter" => "openrouter",
-        "Perplexity" => "perplexity",
-        "Together" => "together",
-        "XAI" => "x_ai",
-        other => other,
     }
 }
 

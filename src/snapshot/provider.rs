@@ -195,6 +195,8 @@ pub struct Model {
     pub max_output_tokens: Option<u64>,
     /// The same as the built-in table has it, where nobody has.
     pub table_max_output_tokens: Option<u64>,
+    /// The most tokens that a request may have, as far as anybody says it.
+    pub context_window: Option<u64>,
 }
 
 /// The most output tokens that are assumed of a request that names no bound, where only the built-in
@@ -217,10 +219,12 @@ impl Model {
     /// Fills what is still unknown of `model` from these lists.
     pub fn complete(&mut self, model: &str, lists: &[Arc<PriceList>]) {
         for list in lists {
-            if self.price.is_some() && self.output_cap().is_some() {
+            let is_capped = self.output_cap().is_some();
+            if self.price.is_some() && is_capped && self.context_window.is_some() {
                 return;
             }
             let Some(entry) = list.find(model) else { continue };
+            self.context_window = self.context_window.or(entry.context_window);
             if self.price.is_none() && entry.price.is_some() {
                 self.price.clone_from(&entry.price);
                 self.price_source = list.source;

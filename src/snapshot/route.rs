@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use crate::llm::{Endpoint, Parameters};
 
-use super::{Access, Budget, ObjectName, Pattern, Provider, selector::Labels};
+use super::{
+    Access, Budget, Fallback, Hedge, ObjectName, Pattern, Provider, Retry, selector::Labels,
+};
 
 /// One AIRoute.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +35,12 @@ pub struct Route {
     pub fault: Option<Arc<str>>,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// Further tries of a target that failed.
+    pub retry: Retry,
+    /// Going to another target.
+    pub fallback: Fallback,
+    /// A second try beside one that is slow.
+    pub hedge: Option<Hedge>,
     /// Budgets that count this route's requests; which of them bind also depends on the caller and
     /// the target.
     pub budgets: Vec<Arc<Budget>>,

@@ -58,6 +58,8 @@ pub struct Metrics {
     requests: IntCounterVec,
     attempts: IntCounterVec,
     refusals: IntCounterVec,
+    unretried: IntCounterVec,
+    hedges: IntCounterVec,
     hasher: RandomState,
     targets: RwLock<HashMap<u64, Arc<TargetMetrics>>>,
 }
@@ -149,6 +151,16 @@ impl Metrics {
                 "Requests refused by a budget's limit",
                 &["budget", "limit"],
             )?,
+            unretried: counter(
+                "sluice_retry_budget_exhausted_total",
+                "Failures that were final because the target's retry budget was spent",
+                &["route", "target"],
+            )?,
+            hedges: counter(
+                "sluice_hedges_total",
+                "Second tries beside a slow one, by what became of them",
+                &["route", "target", "outcome"],
+            )?,
             hasher: RandomState::default(),
             targets: RwLock::default(),
             registry,
@@ -203,6 +215,8 @@ impl Metrics {
     pub fn retain(&self, snapshot: &Snapshot) {
         let known = Known::of(snapshot);
         remove(&self.requests, |labels| !known.has_target(labels));
+        remove(&self.unretried, |labels| !known.has_target(labels));
+        remove(&self.hedges, |labels| !known.has_target(labels));
         remove(&self.cost, |labels| !known.has_target(labels) || !known.has_model(labels));
         remove(&self.refusals, |labels| !known.has_limit(labels));
         remove(&self.tokens, |labels| !known.has_model(labels));
@@ -215,6 +229,17 @@ impl Metrics {
     /// Counts a try that gave no answer.
     pub fn count_attempt(&self, provider: &str, reason: &str) {
         self.attempts.with_label_values(&[provider, reason]).inc();
+    }
+
+    /// Counts a failure that was final because the target's retry budget was spent.
+    pub fn count_unretried(&self, route: &str, target: &str) {
+        self.unretried.with_label_values(&[route, target]).inc();
+    }
+
+    /// Counts a second try beside a slow one, or one that was not begun: `won`, `lost`, `failed`,
+    /// `budget`, `retry_budget` or `unrepeatable`.
+    pub fn count_hedge(&self, route: &str, target: &str, outcome: &str) {
+        self.hedges.with_label_values(&[route, target, outcome]).inc();
     }
 
     /// Counts a refusal by a budget.

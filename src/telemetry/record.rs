@@ -86,6 +86,10 @@ pub struct Record {
     pub stream: bool,
     /// Every try, in order.
     pub attempts: Vec<AttemptRecord>,
+    /// Why a failure was final that would have been tried again: `retry_budget`.
+    pub not_retried: &'static str,
+    /// Whether a second try ran beside the first.
+    pub hedged: bool,
     /// From the request's arrival to its first content.
     pub first_token: Option<Duration>,
     /// From the request's arrival to its end.
@@ -96,6 +100,8 @@ pub struct Record {
     pub estimated: bool,
     /// What was charged; `None` without a price.
     pub cost: Option<NanoUsd>,
+    /// The part of it for a try that was broken off because another one was faster.
+    pub hedge_cost: Option<NanoUsd>,
     /// Who names the price: `provider`, `overlay`, `builtin`.
     pub price_source: &'static str,
     /// Parameters that the target could not take.
@@ -140,6 +146,10 @@ struct Line<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     attempts: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    not_retried: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    hedged: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttft_ms: Option<f64>,
     duration_ms: f64,
@@ -153,6 +163,8 @@ struct Line<'a> {
     estimated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_usd: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hedge_cost_usd: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
     price_source: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -212,6 +224,8 @@ impl Record {
             error: &self.error,
             stream: self.stream,
             attempts: &self.attempts(),
+            not_retried: self.not_retried,
+            hedged: self.hedged,
             ttft_ms: self.first_token.map(milliseconds),
             duration_ms: milliseconds(self.duration),
             input_tokens: self.usage.input,
@@ -222,6 +236,7 @@ impl Record {
             audio_seconds: Some(self.usage.audio_seconds).filter(|seconds| *seconds > 0),
             estimated: self.estimated,
             cost_usd: self.cost.map(|cost| cost.to_string()),
+            hedge_cost_usd: self.hedge_cost.map(|cost| cost.to_string()),
             price_source: self.price_source,
             dropped: &dropped,
             outcome: self.outcome.as_str(),

@@ -109,6 +109,8 @@ fn registered() -> Table {
         model: "other",
     };
     metrics.target(&labels);
+    metrics.count_unretried("team/chat", "primary");
+    metrics.count_hedge("team/chat", "primary", "won");
     metrics.count_refusal("team/day", "day");
     AccessLog::new(Format::Json, &metrics.registry).unwrap();
     let control = ControlMetrics::new(&metrics.registry).unwrap();

@@ -1,6 +1,12 @@
 //! A real gateway on a loopback socket, configured by hand, and a client for it.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, uri::Scheme};
@@ -10,6 +16,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use parking_lot::Mutex;
 use sluice::{
     budget::{
         BudgetPlan, Clock, Ledger, Limit, Mode, Price, Rate, Rates, SystemClock, Unit, Window,
@@ -42,6 +49,7 @@ pub struct Gateway {
     pub published: Arc<Published>,
     pub drain: DrainSignal,
     pub permits: Arc<Permits>,
+    records: Records,
     client: Client<HttpConnector, Full<Bytes>>,
     shutdown: CancellationToken,
 }
@@ -51,6 +59,30 @@ impl Drop for Gateway {
         self.shutdown.cancel();
         self.drain.close();
     }
+}
+
+/// What the access log has written.
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Records {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Records are only written where something listens to them.
+fn keep_records() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_writer(io::sink).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
 }
 
 struct Data(Arc<Pipeline>);
@@ -100,7 +132,11 @@ impl Gateway {
     ) -> Self {
         let ledger = Arc::new(Ledger::new(clock.clone()));
         let metrics = Arc::new(Metrics::new().unwrap());
+        keep_records();
         let log = AccessLog::new(Format::Json, &metrics.registry).unwrap();
+        let records = Records::default();
+        // It ends with the process.
+        drop(log.start(records.clone()).unwrap());
         let published = Arc::new(Published::default());
         if is_live {
             published.publish(Arc::new(snapshot(routes)));
@@ -124,7 +160,7 @@ impl Gateway {
         let permits = Arc::clone(&context.permits);
         tokio::spawn(serve(listener, Arc::new(Data(pipeline.unwrap())), context));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { address, ledger, metrics, published, drain, permits, client, shutdown }
+        Self { address, ledger, metrics, published, drain, permits, records, client, shutdown }
     }
 
     /// Begins a shutdown.
@@ -196,6 +232,24 @@ impl Gateway {
                 .any(|label| label.name() == "outcome" && label.value() == outcome)
         });
         ended.map(|metric| metric.get_counter().get_value() as u64).sum()
+    }
+
+    /// The record of the only request, once it has ended.
+    pub async fn record(&self) -> serde_json::Value {
+        eventually(|| self.records.0.lock().ends_with(b"\n")).await;
+        serde_json::from_slice(&self.records.0.lock()).unwrap()
+    }
+
+    /// The sum of a counter's series that have this label value; of all for an empty one.
+    pub fn counted(&self, name: &str, (label, value): (&str, &str)) -> u64 {
+        let families = self.metrics.registry.gather();
+        let series = families.iter().filter(|family| family.name() == name);
+        let fits =
+            |pair: &prometheus::proto::LabelPair| pair.name() == label && pair.value() == value;
+        let series = series.flat_map(|family| family.get_metric());
+        let fitting =
+            series.filter(|metric| value.is_empty() || metric.get_label().iter().any(fits));
+        fitting.map(|metric| metric.get_counter().get_value() as u64).sum()
     }
 
     /// Waits until a request has ended this way.

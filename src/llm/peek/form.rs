@@ -41,6 +41,7 @@ pub fn peek_form(
         base64: false,
         user: fields.text("user")?.filter(|user| !user.is_empty()).map(str::to_owned),
         service_tier: ServiceTier::Standard,
+        previous_response: None,
         bounds: Bounds { choices, ..Bounds::default() },
         insert_at: 0,
         form: Some(form),

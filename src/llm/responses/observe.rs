@@ -49,6 +49,7 @@ impl Observer {
     fn begin(&mut self, answer: Box<RawValue>, progress: &mut Progress) {
         let known: WireAnswer = serde_json::from_str(answer.get()).unwrap_or_default();
         progress.model = known.model.or(progress.model.take());
+        progress.stored_as = known.id;
         self.announced = Some(answer);
     }
 }
@@ -101,6 +102,15 @@ impl passthrough::Observer for Observer {
         let event = json!({"type": kind, "sequence_number": self.events, "response": answer});
         Bytes::from(format!("event: {kind}\ndata: {event}\n\n"))
     }
+}
+
+/// The id of a whole answer, and why it ended before its time, if it did.
+pub fn ending_of(body: &[u8]) -> (Option<String>, Option<FinishReason>) {
+    let answer: WireAnswer = serde_json::from_slice(body).unwrap_or_default();
+    let details = answer.incomplete_details.and_then(|details| details.reason);
+    let status = answer.status.unwrap_or_default();
+    let reason = details.and_then(|details| finish_reason(&status, Some(&details), false));
+    (answer.id, reason)
 }
 
 /// The usage of a whole answer, or of the event that ends a stream.

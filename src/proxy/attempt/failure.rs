@@ -5,14 +5,17 @@ use std::{borrow::Cow, time::Duration};
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    llm::{ApiError, ErrorKind, ResponseError, StreamFault},
-    snapshot::{Provider, Target},
+    llm::{ApiError, Cause, ErrorKind, ResponseError, StreamFault},
+    snapshot::{FailureClass, Fallback, Provider, Target},
     telemetry::Outcome,
 };
 
-use super::super::{
-    body::stream_error, identify::own_credential_missing, quotable::Quotable, respond::Rejection,
-    upstream::SendError,
+use super::{
+    super::{
+        body::stream_error, identify::own_credential_missing, quotable::Quotable,
+        respond::Rejection, upstream::SendError,
+    },
+    Answer,
 };
 
 /// Longest detail in a record, in bytes.
@@ -37,6 +40,8 @@ pub enum Reason {
     Empty,
     /// A 200 that is not of the provider's dialect.
     Malformed,
+    /// An answer that the provider's filter ended.
+    Filtered,
     /// Every key of the provider has been refused.
     Credentials,
     /// The provider's cloud issues no credentials.
@@ -63,6 +68,7 @@ impl Reason {
             Self::ErrorEvent(status) => format!("error_event_{status}").into(),
             Self::Empty => "empty".into(),
             Self::Malformed => "malformed".into(),
+            Self::Filtered => "content_filter".into(),
             Self::Credentials => "credentials".into(),
             Self::CredentialsUnavailable => "credentials_unavailable".into(),
             Self::OwnCredential => "own_credential".into(),
@@ -72,33 +78,44 @@ impl Reason {
         }
     }
 
-    /// Whether another target may do better.
-    pub fn falls_back(self) -> bool {
+    /// What may follow, where the provider has said nothing more than this.
+    fn class(self) -> Class {
         match self {
-            // A redirect is a wrong endpoint, which another target need not have.
-            Self::Status(300..=399) => true,
-            Self::Status(status) | Self::ErrorEvent(status) => is_transient(status),
-            Self::Deadline | Self::Translation | Self::NoTarget => false,
-            _ => true,
-        }
-    }
-
-    /// Whether the same target may do better a moment later.
-    pub fn repeats(self) -> bool {
-        match self {
-            Self::Connect | Self::Closed | Self::Empty => true,
-            Self::Status(status) | Self::ErrorEvent(status) => {
-                status >= 500 && is_transient(status)
+            Self::Connect => Class::Of(FailureClass::Connect),
+            Self::FirstToken => Class::Of(FailureClass::FirstTokenTimeout),
+            Self::Closed | Self::Empty | Self::Malformed => Class::Of(FailureClass::ServerError),
+            Self::Filtered => Class::Of(FailureClass::ContentFilter),
+            Self::Credentials | Self::CredentialsUnavailable | Self::OwnCredential => {
+                Class::Of(FailureClass::Auth)
             }
-            _ => false,
+            Self::Status(status) | Self::ErrorEvent(status) => of_status(status),
+            Self::Fidelity => Class::OfTarget,
+            Self::Deadline | Self::Translation | Self::NoTarget => Class::OfRequest,
         }
     }
 }
 
-/// Statuses that say nothing about the request itself; 520 to 530 are Cloudflare's for an origin that
-/// failed.
-fn is_transient(status: u16) -> bool {
-    matches!(status, 401..=403 | 408 | 409 | 425 | 429 | 500 | 502..=504 | 520..=530)
+/// What may follow a failure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// What the route says of this class.
+    Of(FailureClass),
+    /// Another target, whatever the route says: this one cannot serve the request.
+    OfTarget,
+    /// Nothing: every other target would repeat it.
+    OfRequest,
+}
+
+/// 520 to 530 are Cloudflare's for an origin that failed, and Anthropic's 529.
+fn of_status(status: u16) -> Class {
+    match status {
+        401..=403 => Class::Of(FailureClass::Auth),
+        429 => Class::Of(FailureClass::RateLimited),
+        408 | 409 | 425 | 500 | 502..=504 | 520..=530 => Class::Of(FailureClass::ServerError),
+        // A redirect is a wrong endpoint, which another target need not have.
+        300..=399 => Class::OfTarget,
+        _ => Class::OfRequest,
+    }
 }
 
 /// A try that gave no answer.
@@ -110,8 +127,18 @@ pub struct Failure {
     pub error: ApiError,
     /// When the provider wants to be asked again.
     pub retry_after: Option<Duration>,
+    /// What the provider says beyond a status.
+    pub cause: Option<Cause>,
+    more: Box<More>,
+}
+
+/// What is seldom looked at.
+#[derive(Debug, Default)]
+struct More {
     /// What the machine said, for the record.
     detail: String,
+    /// See [`Failure::answer`].
+    answer: Option<Answer>,
 }
 
 impl Failure {
@@ -120,8 +147,40 @@ impl Failure {
             StatusCode::GATEWAY_TIMEOUT => ErrorKind::Timeout,
             _ => ErrorKind::Upstream,
         };
-        let error = ApiError::new(status, kind, code, message);
-        Self { reason, error, retry_after: None, detail: String::new() }
+        Self::of(reason, ApiError::new(status, kind, code, message))
+    }
+
+    fn of(reason: Reason, error: ApiError) -> Self {
+        Self { reason, error, retry_after: None, cause: None, more: Box::default() }
+    }
+
+    fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.more.detail = detail.into();
+        self
+    }
+
+    /// The answer that the caller gets where no other target gives one.
+    pub fn answer(&mut self) -> &mut Option<Answer> {
+        &mut self.more.answer
+    }
+
+    /// What may follow.
+    pub fn class(&self) -> Class {
+        match self.cause {
+            Some(Cause::ContextLength) => Class::Of(FailureClass::ContextLength),
+            Some(Cause::ContentFilter) => Class::Of(FailureClass::ContentFilter),
+            Some(Cause::UnknownConversation) => Class::OfTarget,
+            None => self.reason.class(),
+        }
+    }
+
+    /// Whether another target is tried.
+    pub fn falls_back(&self, fallback: &Fallback) -> bool {
+        match self.class() {
+            Class::Of(class) => fallback.on.contains(class),
+            Class::OfTarget => true,
+            Class::OfRequest => false,
+        }
     }
 
     /// The answer to the caller. A request that cannot be translated is refused; no provider failed.
@@ -136,16 +195,16 @@ impl Failure {
     /// Takes the credentials that it was sent out of what the provider said.
     pub fn without(mut self, quotable: &Quotable) -> Self {
         quotable.mask_error(&mut self.error);
-        quotable.mask(&mut self.detail);
+        quotable.mask(&mut self.more.detail);
         self
     }
 
     /// The word and the detail.
     pub fn summary(&self) -> Cow<'static, str> {
         let word = self.reason.word();
-        match self.detail.is_empty() {
+        match self.more.detail.is_empty() {
             true => word,
-            false => format!("{word} ({})", cut(&self.detail)).into(),
+            false => format!("{word} ({})", cut(&self.more.detail)).into(),
         }
     }
 
@@ -169,15 +228,15 @@ impl Failure {
             _ => "closed the connection without an answer".to_owned(),
         };
         let message = format!("the provider of target {} {what}", target.name);
-        let failure = Self::new(reason, StatusCode::BAD_GATEWAY, code, message);
-        Self { detail: error.to_string(), ..failure }
+        let status = StatusCode::BAD_GATEWAY;
+        Self::new(reason, status, code, message).with_detail(error.to_string())
     }
 
     /// The answer ended too early.
     pub fn cut_off(target: &Target, detail: String) -> Self {
         let message = format!("the provider of target {} ended its answer too early", target.name);
         let (status, code) = (StatusCode::BAD_GATEWAY, "upstream_incomplete");
-        Self { detail, ..Self::new(Reason::Closed, status, code, message) }
+        Self::new(Reason::Closed, status, code, message).with_detail(detail)
     }
 
     /// Nothing came in time.
@@ -204,8 +263,8 @@ impl Failure {
         let message =
             format!("the provider of target {} gave an answer that cannot be read", target.name);
         let (status, code) = (StatusCode::BAD_GATEWAY, "upstream_malformed");
-        let detail = without_text(detail);
-        Self { detail, ..Self::new(Reason::Malformed, status, code, message) }
+        let failure = Self::new(Reason::Malformed, status, code, message);
+        failure.with_detail(without_text(detail))
     }
 
     /// An error answer.
@@ -215,13 +274,15 @@ impl Failure {
         error: ApiError,
         headers: &HeaderMap,
     ) -> Self {
-        Self {
-            reason: Reason::Status(status.as_u16()),
-            retry_after: retry_after(headers),
-            detail: error.code.clone().into_owned(),
+        let (detail, cause) = (error.code.clone(), error.cause());
+        let error = match cause {
             // Of its own credential the caller must know.
-            error: if provider.is_passthrough() { error } else { shielded(error) },
-        }
+            _ if provider.is_passthrough() => error,
+            Some(Cause::ContentFilter) => blocked(error),
+            _ => shielded(error),
+        };
+        let failure = Self::of(Reason::Status(status.as_u16()), error).with_detail(detail);
+        Self { retry_after: retry_after(headers), cause, ..failure }
     }
 
     /// A stream that failed before its first content.
@@ -229,12 +290,10 @@ impl Failure {
         match fault {
             StreamFault::Upstream(error) => Self::error_event(error),
             StreamFault::Truncated => Self::cut_off(target, String::new()),
-            StreamFault::Malformed(_) => Self {
-                reason: Reason::Malformed,
-                retry_after: None,
-                detail: without_text(fault.to_string()),
-                error: stream_error(fault),
-            },
+            StreamFault::Malformed(_) => {
+                let detail = without_text(fault.to_string());
+                Self::of(Reason::Malformed, stream_error(fault)).with_detail(detail)
+            }
         }
     }
 
@@ -259,13 +318,12 @@ impl Failure {
 
     /// The provider takes the caller's own credential, and there is none.
     pub fn no_own_credential() -> Self {
-        let (reason, error) = (Reason::OwnCredential, own_credential_missing().error);
-        Self { reason, error, retry_after: None, detail: String::new() }
+        Self::of(Reason::OwnCredential, own_credential_missing().error)
     }
 
     /// The request itself is at fault.
     pub fn untranslatable(error: ApiError) -> Self {
-        Self { reason: Reason::Translation, error, retry_after: None, detail: String::new() }
+        Self::of(Reason::Translation, error)
     }
 
     /// The route wants every parameter kept, and the target cannot take these.
@@ -283,7 +341,7 @@ impl Failure {
             message,
         );
         error.param = dropped.first().cloned();
-        Self { reason: Reason::Fidelity, error, retry_after: None, detail: names }
+        Self::of(Reason::Fidelity, error).with_detail(names)
     }
 
     /// There is nothing to try.
@@ -293,13 +351,33 @@ impl Failure {
         Self::new(Reason::NoTarget, status, code, message)
     }
 
+    /// An answer that the provider's filter ended. The caller gets it if nobody gives another one.
+    pub fn filtered(target: &Target, answer: Answer) -> Self {
+        let message = format!("the provider of target {} blocked the answer", target.name);
+        let status = StatusCode::BAD_REQUEST;
+        let error = ApiError::new(status, ErrorKind::InvalidRequest, "content_filter", message);
+        let mut failure = Self::of(Reason::Filtered, error);
+        failure.more.answer = Some(answer);
+        failure
+    }
+
     fn error_event(error: ApiError) -> Self {
-        Self {
-            reason: Reason::ErrorEvent(error.status.as_u16()),
-            retry_after: None,
-            detail: error.code.clone().into_owned(),
-            error: shielded(error),
-        }
+        let (detail, cause) = (error.code.clone(), error.cause());
+        let reason = Reason::ErrorEvent(error.status.as_u16());
+        Self { cause, ..Self::of(reason, shielded(error)).with_detail(detail) }
+    }
+}
+
+/// A request that a filter blocked is the caller's to change, by whatever status it is told.
+fn blocked(error: ApiError) -> ApiError {
+    match error.concerns_upstream_credential() {
+        true => ApiError {
+            status: StatusCode::BAD_REQUEST,
+            kind: ErrorKind::InvalidRequest,
+            code: "content_filter".into(),
+            ..error
+        },
+        false => error,
     }
 }
 
@@ -381,12 +459,36 @@ mod tests {
     #[test]
     fn what_the_caller_did_wrong_is_not_tried_elsewhere() {
         for status in [400, 404, 413, 422, 501] {
-            assert!(!Reason::Status(status).falls_back(), "{status}");
+            assert_eq!(Reason::Status(status).class(), Class::OfRequest, "{status}");
         }
-        for status in [302, 401, 403, 408, 409, 425, 429, 500, 502, 503, 504, 529] {
-            assert!(Reason::Status(status).falls_back(), "{status}");
+        for status in [408, 409, 425, 500, 502, 503, 504, 529] {
+            let class = Class::Of(FailureClass::ServerError);
+            assert_eq!(Reason::Status(status).class(), class, "{status}");
         }
-        assert!(!Reason::Status(302).repeats());
-        assert!(!Reason::Status(429).repeats() && Reason::Status(503).repeats());
+        assert_eq!(Reason::Status(302).class(), Class::OfTarget);
+        assert_eq!(Reason::Status(402).class(), Class::Of(FailureClass::Auth));
+        assert_eq!(Reason::ErrorEvent(429).class(), Class::Of(FailureClass::RateLimited));
+    }
+
+    #[test]
+    fn what_a_provider_says_counts_more_than_its_status() {
+        let say = |status, code: &'static str| {
+            let error = ApiError::new(status, ErrorKind::InvalidRequest, code, "m");
+            Failure::error_event(error).class()
+        };
+        let class = say(StatusCode::BAD_GATEWAY, "context_length_exceeded");
+        assert_eq!(class, Class::Of(FailureClass::ContextLength));
+        let class = say(StatusCode::BAD_REQUEST, "content_filter");
+        assert_eq!(class, Class::Of(FailureClass::ContentFilter));
+        let class = say(StatusCode::BAD_REQUEST, "previous_response_not_found");
+        assert_eq!(class, Class::OfTarget);
+    }
+
+    #[test]
+    fn a_block_that_is_told_by_403_is_not_taken_for_a_refused_key() {
+        let error = ApiError::new(StatusCode::FORBIDDEN, ErrorKind::Permission, "x", "flagged");
+        let told = blocked(error);
+        assert_eq!((told.status, &*told.code), (StatusCode::BAD_REQUEST, "content_filter"));
+        assert_eq!(told.message, "flagged");
     }
 }

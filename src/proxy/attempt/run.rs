@@ -1,0 +1,237 @@
+//! The order of tries: a target after the other until one answers, then, after a pause, those again whose
+//! failure may pass. Which failure is followed by what, the route says.
+
+use tokio::time::Instant;
+
+use crate::{
+    route::tries::{Failed, Tries},
+    snapshot::FailureClass,
+};
+
+use super::{
+    super::{
+        select::{Candidate, Order},
+        settle::Side,
+    },
+    Answer, Attempts, Failure,
+    eligible::Eligible,
+    failure::Class,
+};
+
+/// What follows a try.
+pub enum Flow {
+    /// An answer.
+    Answered(Answer),
+    /// The next target.
+    Next,
+    /// No other target; but one that was tried may be tried again.
+    Stay,
+    /// Nothing.
+    Over(Failure),
+}
+
+/// The tries of one request, as far as they have come.
+pub struct Run<'a, 'b> {
+    pub(super) attempts: &'b Attempts<'a>,
+    order: Order<'b>,
+    /// Where the conversation is stored, which comes before the order.
+    home: Option<usize>,
+    /// Taken from the order and not tried.
+    returned: Option<usize>,
+    eligible: Eligible<'b>,
+    tries: Tries,
+    first: Option<Failure>,
+    /// An answer that a filter ended.
+    kept: Option<(usize, Answer)>,
+    /// A second try may run beside one that is slow, once.
+    pub(super) may_hedge: bool,
+}
+
+impl<'a, 'b> Run<'a, 'b> {
+    /// Nothing is tried yet.
+    pub fn new(attempts: &'b Attempts<'a>) -> Self {
+        let (gateway, call) = (attempts.gateway, attempts.call);
+        let eligible = Eligible::new(call);
+        let home = call.peek.previous_response.as_deref().and_then(|id| {
+            let names = call.candidates.iter().map(target_key);
+            gateway.conversations.find(id, names)
+        });
+        let home = home.filter(|index| eligible.allows(*index));
+        Self {
+            attempts,
+            order: Order::new(&gateway.turns, &call.route.uid, &call.candidates),
+            home,
+            returned: home,
+            eligible,
+            tries: Tries::new(call.route.retry, call.route.timeouts.total),
+            first: None,
+            kept: None,
+            may_hedge: call.route.hedge.is_some(),
+        }
+    }
+
+    /// Tries until there is an answer or nothing more to try.
+    pub async fn go(mut self) -> Result<Answer, Failure> {
+        while let Some(index) = self.next() {
+            self.count_first(index);
+            match self.attempt(index).await {
+                Flow::Answered(answer) => return Ok(answer),
+                Flow::Over(failure) => return self.end(Some(failure)),
+                Flow::Stay => break,
+                Flow::Next => {}
+            }
+            if Instant::now() >= self.attempts.call.deadline {
+                break;
+            }
+        }
+        while let Some(again) = self.tries.again(self.attempts.elapsed(), fastrand::f64()) {
+            if !self.may_retry(again.index) {
+                continue;
+            }
+            tokio::time::sleep_until(self.attempts.started + again.at).await;
+            match self.attempt(again.index).await {
+                Flow::Answered(answer) => return Ok(answer),
+                Flow::Over(failure) => return self.end(Some(failure)),
+                Flow::Stay | Flow::Next => {}
+            }
+        }
+        self.end(None)
+    }
+
+    /// The next target that has not been tried.
+    pub(super) fn next(&mut self) -> Option<usize> {
+        if let Some(index) = self.returned.take()
+            && self.eligible.allows(index)
+        {
+            return Some(index);
+        }
+        let Self { order, eligible, home, .. } = self;
+        order.find(|index| Some(*index) != *home && eligible.allows(*index))
+    }
+
+    /// A target that was taken from the order is not tried now.
+    pub(super) fn give_back(&mut self, index: usize) {
+        self.returned = Some(index);
+    }
+
+    /// One try of a target, and perhaps a second one beside it.
+    async fn attempt(&mut self, index: usize) -> Flow {
+        match self.attempts.call.route.hedge {
+            Some(hedge) if self.may_hedge => Box::pin(self.race(index, hedge.delay)).await,
+            _ => {
+                let tried = self.attempts.target(index, Side::First).await;
+                self.ended(index, tried)
+            }
+        }
+    }
+
+    /// A try has ended.
+    pub(super) fn ended(&mut self, index: usize, tried: Result<Answer, Failure>) -> Flow {
+        let mut failure = match tried {
+            Ok(answer) => {
+                self.remember(index, &answer);
+                return Flow::Answered(answer);
+            }
+            Err(failure) => failure,
+        };
+        let class = match failure.class() {
+            Class::Of(class) => Some(class),
+            Class::OfTarget | Class::OfRequest => None,
+        };
+        let (retry_after, at) = (failure.retry_after, self.attempts.elapsed());
+        let repeats = self.tries.failed(index, Failed { class, retry_after, at });
+        match (self.falls_back(index, &mut failure), repeats) {
+            (true, _) => self.keep(index, failure, Flow::Next),
+            (false, true) => self.keep(index, failure, Flow::Stay),
+            (false, false) => Flow::Over(failure),
+        }
+    }
+
+    /// Whether another target is tried after a failure; which ones, if it says so.
+    fn falls_back(&mut self, index: usize, failure: &mut Failure) -> bool {
+        if !failure.falls_back(&self.attempts.call.route.fallback) {
+            return false;
+        }
+        match failure.class() {
+            Class::Of(FailureClass::ContextLength) => {
+                self.eligible.too_long_for(index, self.attempts.call.input.tokens);
+            }
+            Class::Of(FailureClass::ContentFilter) => self.eligible.blocked_by(index),
+            _ => return true,
+        }
+        // Where no target is of the sort that it takes, what this one says is the answer.
+        failure.answer().is_some() || self.has_next()
+    }
+
+    fn has_next(&self) -> bool {
+        let untried = |index: &usize| !self.tries.tried(*index) && self.eligible.allows(*index);
+        (0..self.attempts.call.candidates.len()).any(|index| untried(&index))
+    }
+
+    fn keep(&mut self, index: usize, mut failure: Failure, flow: Flow) -> Flow {
+        if let Some(answer) = failure.answer().take() {
+            self.kept.get_or_insert((index, answer));
+        }
+        self.first.get_or_insert(failure);
+        flow
+    }
+
+    /// What the caller gets if no try gave an answer.
+    fn end(mut self, last: Option<Failure>) -> Result<Answer, Failure> {
+        if let Some((index, answer)) = self.kept.take() {
+            if let Some(candidate) = self.attempts.candidate(index) {
+                self.attempts.serve(Side::First, index, candidate);
+            }
+            return Ok(answer);
+        }
+        let failure = last.or_else(|| self.first.take());
+        Err(failure.unwrap_or_else(Failure::no_target))
+    }
+
+    /// Counts a request towards what its target's retry budget is a share of.
+    fn count_first(&self, index: usize) {
+        if let Some(candidate) = self.attempts.candidate(index) {
+            let gateway = self.attempts.gateway;
+            let (provider, model) = target_key(candidate);
+            gateway.retries.first(provider, model, gateway.since_start());
+        }
+    }
+
+    /// Takes a further try of a target out of its retry budget. Where there is none left, its failure
+    /// is final.
+    fn may_retry(&mut self, index: usize) -> bool {
+        if self.take(index) {
+            return true;
+        }
+        self.tries.give_up(index);
+        let attempts = self.attempts;
+        attempts.settlement.lock().record.not_retried = "retry_budget";
+        if let Some(candidate) = attempts.candidate(index) {
+            let (route, target) = (attempts.call.route.name.text(), &candidate.target.name);
+            attempts.gateway.deps.metrics.count_unretried(&route, target);
+        }
+        false
+    }
+
+    /// Takes a try out of a target's retry budget; whether there was one left.
+    pub(super) fn take(&self, index: usize) -> bool {
+        let gateway = self.attempts.gateway;
+        self.attempts.candidate(index).is_some_and(|candidate| {
+            let (provider, model) = target_key(candidate);
+            gateway.retries.take(provider, model, gateway.since_start())
+        })
+    }
+
+    /// Remembers where an answer is stored.
+    fn remember(&self, index: usize, answer: &Answer) {
+        if let (Some(id), Some(candidate)) = (answer.stored_as(), self.attempts.candidate(index)) {
+            let (provider, model) = target_key(candidate);
+            self.attempts.gateway.conversations.note(id, provider, model);
+        }
+    }
+}
+
+/// By what a target is known beyond a request: its provider's UID and the model.
+fn target_key(candidate: &Candidate) -> (&str, &str) {
+    (&candidate.target.provider.uid, &candidate.model)
+}
