@@ -14,7 +14,7 @@
 //! | [`credential`] | identities of clouds: tokens, kept fresh; signatures |
 //! | [`budget`] | money, prices, windows, the ledger; time is injected |
 //! | [`price`] | the built-in price table, lists laid over it, forms of a model's name |
-//! | [`route`] | choosing a target, as far as it is pure |
+//! | [`route`] | choosing a target: health, speed, limits and sessions; time is injected |
 //! | [`proxy`] | the data plane: from an accepted connection to an answer |
 //! | [`controller`] | rebuild and publish; status, Lease, Events |
 //! | [`telemetry`], [`admin`] | logs, metrics, records; the admin port |

@@ -4,7 +4,9 @@
 //! outlive a reload and are keyed by what the snapshot names. Knows nothing of Kubernetes.
 
 pub mod access;
+pub mod account;
 pub mod address;
+pub mod balance;
 pub mod budget;
 pub mod consumer;
 pub mod direct;
@@ -29,6 +31,8 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 pub use access::{Access, Allow, KeyNamespaces};
+pub use account::{AccountLimits, Ejection};
+pub use balance::{Balance, SessionKey};
 pub use budget::{Budget, Dimension, Unpriced};
 pub use consumer::{Consumer, ConsumerTable, KeyDigest};
 pub use direct::{Direct, DirectBudget};

@@ -67,10 +67,10 @@ const RULES: &[Rule] = &[
             "hyper",
             "kube",
             "k8s_openapi",
-            "std::time::Instant",
             "SystemTime",
             "Instant::now",
             "Timestamp::now",
+            "fastrand",
         ],
     },
     Rule {

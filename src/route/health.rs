@@ -1,0 +1,269 @@
+//! The health of one target as its own answers show it: when it is left out, for how long, and how it
+//! comes back. A plain state machine: time comes with each call, and it knows no lock.
+//!
+//! Ready -> ejected, after failures in a row or too many of the last ten seconds' -> due, when its
+//! time is over: one request at a time tries it -> ready again with the first content, on trial until
+//! an answer is complete: the next failure ejects at once.
+
+use std::time::{Duration, Instant};
+
+use crate::snapshot::Ejection;
+
+use super::outcomes::Outcomes;
+
+/// How long a target rests that says it is limited, and not for how long; doubles each time it says so
+/// again.
+pub const REST: Duration = Duration::from_secs(1);
+/// The longest of these.
+const MAX_REST: Duration = Duration::from_secs(32);
+/// The longest rest that a provider can ask for.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
+/// The longest time in which a target comes back to its full share.
+pub const SLOW_START: Duration = Duration::from_secs(10);
+/// A full share. Shares in between are parts of it.
+pub const FULL: u64 = 1024;
+/// The share that a slow start begins with.
+const FIRST_SHARE: u64 = FULL / 10;
+
+/// Whether a target may be asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It may.
+    Ready,
+    /// Its ejection is over, and one request may try it.
+    Due,
+    /// Only if nothing else is left: it was ejected or wants to rest.
+    Away {
+        /// When that is over; past where another request is trying it.
+        until: Instant,
+    },
+}
+
+/// One request's leave to ask a target. To be given back by [`Health::released`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pass {
+    epoch: u32,
+    is_probe: bool,
+    has_content: bool,
+}
+
+/// The health of one target.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Failures in a row before any content: contents of others end the row.
+    refused: u32,
+    /// Failures in a row after it: complete answers end the row. The two are kept apart, for answers
+    /// that began long ago go on while a target takes nothing new, and one that begins well may always
+    /// break off.
+    cut: u32,
+    outcomes: Outcomes,
+    ejected: Option<Ejected>,
+    /// Ejections that count for the length of the next.
+    level: u32,
+    /// The last ejection's length.
+    length: Duration,
+    recovered: Option<Instant>,
+    born: Instant,
+    resting_until: Option<Instant>,
+    /// Times in a row that it was limited without saying for how long.
+    limited: u32,
+    /// Grows with each ejection and each recovery: what began before says nothing about now.
+    epoch: u32,
+    is_on_trial: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ejected {
+    until: Instant,
+    is_probed: bool,
+}
+
+impl Health {
+    /// A target of which nothing is known.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            refused: 0,
+            cut: 0,
+            outcomes: Outcomes::default(),
+            ejected: None,
+            level: 0,
+            length: Duration::ZERO,
+            recovered: None,
+            born: now,
+            resting_until: None,
+            limited: 0,
+            epoch: 0,
+            is_on_trial: false,
+        }
+    }
+
+    /// Whether it may be asked.
+    pub fn standing(&self, now: Instant) -> Standing {
+        match (self.ejected, self.resting_until(now)) {
+            (None, None) => Standing::Ready,
+            (None, Some(until)) => Standing::Away { until },
+            (Some(ejected), Some(until)) => Standing::Away { until: until.max(ejected.until) },
+            (Some(Ejected { until, is_probed }), None) if is_probed || until > now => {
+                Standing::Away { until }
+            }
+            (Some(_), None) => Standing::Due,
+        }
+    }
+
+    /// Leave to ask it, whatever its standing: whoever is due for a probe is tried by this one.
+    pub fn pass(&mut self, now: Instant) -> Pass {
+        let is_probe = self.standing(now) == Standing::Due;
+        if is_probe && let Some(ejected) = &mut self.ejected {
+            ejected.is_probed = true;
+        }
+        Pass { epoch: self.epoch, is_probe, has_content: false }
+    }
+
+    /// The first content of an answer is there, which ends an ejection. Whether it did.
+    pub fn first_content(&mut self, pass: &mut Pass, now: Instant) -> bool {
+        if std::mem::replace(&mut pass.has_content, true) || pass.epoch != self.epoch {
+            return false;
+        }
+        let recovers = self.ejected.is_some();
+        if recovers {
+            self.recover(now);
+            *pass = Pass { epoch: self.epoch, is_probe: false, has_content: true };
+        }
+        self.refused = 0;
+        self.limited = 0;
+        self.outcomes.add(true, now);
+        recovers
+    }
+
+    /// An answer came to its end.
+    pub fn succeeded(&mut self, pass: &mut Pass, now: Instant) {
+        self.first_content(pass, now);
+        if pass.epoch == self.epoch {
+            self.cut = 0;
+            self.is_on_trial = false;
+        }
+    }
+
+    /// An answer failed by the target's fault. Whether the target was ejected for it.
+    pub fn failed(&mut self, settings: &Ejection, pass: Pass, now: Instant) -> bool {
+        if pass.epoch != self.epoch {
+            return false;
+        }
+        let row = if pass.has_content { &mut self.cut } else { &mut self.refused };
+        *row = row.saturating_add(1);
+        let is_row = *row >= settings.consecutive_failures;
+        self.outcomes.add(false, now);
+        let is_enough = self.is_on_trial || is_row || self.outcomes.mostly_failed(now);
+        let ejects = match self.ejected {
+            // Others were sent here for want of a better: they must not prolong it.
+            Some(_) => pass.is_probe,
+            None => is_enough,
+        };
+        if ejects {
+            self.eject(settings, now);
+        }
+        ejects
+    }
+
+    /// The target has had enough for the moment: it rests for as long as it says. A later end is never
+    /// brought forward.
+    pub fn limited(&mut self, wait: Option<Duration>, now: Instant) {
+        let wait = match wait {
+            Some(wait) => wait.min(LONGEST_REST),
+            // Those that were under way together are one sign.
+            None if self.resting_until(now).is_some() => return,
+            None => {
+                let rest = REST.saturating_mul(1 << self.limited.min(8)).min(MAX_REST);
+                self.limited = self.limited.saturating_add(1);
+                rest
+            }
+        };
+        self.resting_until = self.resting_until.max(Some(now + wait));
+    }
+
+    /// A request is over, however it went.
+    pub fn released(&mut self, pass: Pass) {
+        if pass.is_probe
+            && pass.epoch == self.epoch
+            && let Some(ejected) = &mut self.ejected
+        {
+            ejected.is_probed = false;
+        }
+    }
+
+    /// The part of [`FULL`] that it is given while it comes back, over as long as it was away and
+    /// [`SLOW_START`] at most. `is_adaptive`: it grows into its share when it is new, too.
+    pub fn share(&self, is_adaptive: bool, now: Instant) -> u64 {
+        let (since, over) = match self.recovered {
+            Some(recovered) => (recovered, self.length.min(SLOW_START)),
+            None if is_adaptive => (self.born, SLOW_START),
+            None => return FULL,
+        };
+        let (passed, over) = (now.saturating_duration_since(since).as_micros(), over.as_micros());
+        if passed >= over {
+            return FULL;
+        }
+        let grown = u128::from(FULL - FIRST_SHARE) * passed / over;
+        FIRST_SHARE + u64::try_from(grown).unwrap_or(FULL)
+    }
+
+    /// Until when it is ejected at least; past where only a request can tell.
+    pub fn ejected_until(&self) -> Option<Instant> {
+        self.ejected.map(|ejected| ejected.until)
+    }
+
+    /// Until when it rests.
+    pub fn resting_until(&self, now: Instant) -> Option<Instant> {
+        self.resting_until.filter(|until| *until > now)
+    }
+
+    /// Failures in a row, of the longer row.
+    pub fn consecutive_failures(&self) -> u32 {
+        self.refused.max(self.cut)
+    }
+
+    /// An active check found it alive: a request may try it at once.
+    pub fn found_alive(&mut self, now: Instant) {
+        if let Some(ejected) = &mut self.ejected {
+            ejected.until = ejected.until.min(now);
+        }
+    }
+
+    fn eject(&mut self, settings: &Ejection, now: Instant) {
+        self.forget_old_ejections(settings, now);
+        self.length = length(settings, self.level);
+        self.level = self.level.saturating_add(1).min(64);
+        self.ejected = Some(Ejected { until: now + self.length, is_probed: false });
+        self.epoch = self.epoch.wrapping_add(1);
+        self.recovered = None;
+    }
+
+    /// For every time that it was well for as long as an ejection had lasted, that one is forgotten.
+    fn forget_old_ejections(&mut self, settings: &Ejection, now: Instant) {
+        let Some(recovered) = self.recovered.filter(|_| self.ejected.is_none()) else { return };
+        let mut well = now.saturating_duration_since(recovered);
+        while let Some(level) = self.level.checked_sub(1)
+            && let Some(left) = well.checked_sub(length(settings, level))
+        {
+            (self.level, well) = (level, left);
+        }
+    }
+
+    fn recover(&mut self, now: Instant) {
+        self.ejected = None;
+        self.recovered = Some(now);
+        self.epoch = self.epoch.wrapping_add(1);
+        (self.refused, self.cut) = (0, 0);
+        self.outcomes = Outcomes::default();
+        self.is_on_trial = true;
+    }
+}
+
+/// Length of the ejection after so many others.
+fn length(settings: &Ejection, level: u32) -> Duration {
+    let factor = 1_u32.checked_shl(level).unwrap_or(u32::MAX);
+    settings.base.saturating_mul(factor).min(settings.max)
+}
+
+#[cfg(test)]
+mod tests;

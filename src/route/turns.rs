@@ -1,0 +1,140 @@
+//! Turns among weighted choices: which comes next, so that shares are exact within a few requests.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher as _,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Counters that keys share by their hash. Sharing one does no harm: every regular part of the
+/// sequence is as evenly spread as the whole.
+const COUNTERS: usize = 256;
+/// 2^64 divided by the golden ratio: multiples of it, taken modulo 2^64, are spread as evenly as any
+/// sequence can be (Knuth, TAOCP 3, 6.4: Fibonacci hashing).
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Takes turns. Needs no state for each choice, so that a change of weights takes effect at once and
+/// disturbs nothing.
+pub struct Turns {
+    hasher: RandomState,
+    first: [AtomicU64; COUNTERS],
+    rest: [AtomicU64; COUNTERS],
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            first: std::array::from_fn(|_| AtomicU64::new(0)),
+            rest: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+impl Turns {
+    /// A number spread evenly over all of `u64` for the first choice of a request. `key` names what
+    /// is being chosen from.
+    pub fn first(&self, key: &str) -> u64 {
+        self.next(&self.first, key)
+    }
+
+    /// The same for further choices: they must not depend on how the first one fell.
+    pub fn further(&self, key: &str) -> u64 {
+        self.next(&self.rest, key)
+    }
+
+    fn next(&self, counters: &[AtomicU64; COUNTERS], key: &str) -> u64 {
+        let slot = usize::try_from(self.hasher.hash_one(key) % COUNTERS as u64).unwrap_or_default();
+        let turn = counters.get(slot).map_or(0, |turn| turn.fetch_add(1, Ordering::Relaxed));
+        turn.wrapping_mul(GOLDEN)
+    }
+}
+
+/// The index whose share of the sum of `weights` the point falls into; `None` if all are 0.
+pub fn pick(weights: impl Iterator<Item = u64> + Clone, point: u64) -> Option<usize> {
+    let sum: u64 = weights.clone().sum();
+    // Less than `sum`, which the shift makes sure of.
+    let mut at = u64::try_from((u128::from(point) * u128::from(sum)) >> 64).ok()?;
+    for (index, weight) in weights.enumerate() {
+        match at.checked_sub(weight) {
+            Some(left) => at = left,
+            None => return Some(index),
+        }
+    }
+    None
+}
+
+/// Independent random numbers of one request, made of one: SplitMix64 (Steele, Lea, Flood, 2014).
+#[derive(Clone, Debug)]
+pub struct Draws(u64);
+
+impl Draws {
+    /// Numbers that `seed` determines.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next one, spread over all of `u64`.
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ (bits >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(weights: &[u64], turns: u32) -> Vec<u32> {
+        let counter = Turns::default();
+        let mut counts = vec![0; weights.len()];
+        for _ in 0..turns {
+            counts[pick(weights.iter().copied(), counter.first("route")).unwrap()] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn shares_are_exact_within_a_few_requests() {
+        let counts = shares(&[90, 10], 1000);
+        assert!((897..=903).contains(&counts[0]), "{counts:?}");
+        let counts = shares(&[1, 1, 1], 999);
+        assert!(counts.iter().all(|count| (330..=336).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn turns_are_smooth() {
+        let counter = Turns::default();
+        let picks: Vec<_> =
+            (0..40).map(|_| pick([1, 1].into_iter(), counter.first("route")).unwrap()).collect();
+        for window in picks.windows(4) {
+            assert!(window.contains(&0) && window.contains(&1), "{picks:?}");
+        }
+    }
+
+    #[test]
+    fn weight_zero_is_never_picked() {
+        assert_eq!(shares(&[0, 5, 0], 100), [0, 100, 0]);
+        assert_eq!(pick([0, 0].into_iter(), u64::MAX), None);
+        assert_eq!(pick(std::iter::empty(), 7), None);
+    }
+
+    #[test]
+    fn a_point_at_either_end_is_within_bounds() {
+        let most = u64::from(u32::MAX);
+        assert_eq!(pick([3, 4].into_iter(), 0), Some(0));
+        assert_eq!(pick([3, 4].into_iter(), u64::MAX), Some(1));
+        assert_eq!(pick([most, most].into_iter(), u64::MAX), Some(1));
+    }
+
+    #[test]
+    fn draws_are_the_published_ones() {
+        // The first outputs for the seed 0, as the authors' program prints them.
+        let mut draws = Draws::new(0);
+        assert_eq!(draws.draw(), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(draws.draw(), 0x6E78_9E6A_A1B9_65F4);
+    }
+}
