@@ -7,6 +7,7 @@ pub mod inputs;
 pub mod verdict;
 
 mod access;
+mod balance;
 mod budget;
 mod conflict;
 mod consumer;

@@ -47,6 +47,7 @@ pub mod report;
 mod rerank;
 mod responses;
 pub mod rewrite;
+mod scalar;
 mod scan;
 pub mod sse;
 pub mod stream;
@@ -70,6 +71,7 @@ pub use peek::{Peek, peek, peek_form};
 pub use quirks::Quirks;
 pub use report::{Meter, Report, report};
 pub use rewrite::{Parameters, Rewrite};
+pub use scalar::scalar;
 pub use stream::{Progress, StreamFault, StreamForm, StreamTranslator};
 pub use translate::{
     ResponseContext, ResponseError, Translator, Unsupported, UpstreamRequest, WholeResponse,

@@ -11,6 +11,7 @@ mod body;
 mod catalogue;
 mod direct;
 mod ending;
+mod gauges;
 mod identify;
 mod internal;
 mod keys;
@@ -23,6 +24,7 @@ mod realtime;
 mod respond;
 mod select;
 pub mod server;
+mod session;
 mod settle;
 mod upstream;
 

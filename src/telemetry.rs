@@ -5,7 +5,9 @@ pub mod control;
 pub mod log;
 pub mod metrics;
 pub mod record;
+pub mod targets;
 
 pub use access_log::{AccessLog, Writer};
 pub use metrics::Metrics;
 pub use record::{AttemptRecord, Outcome, Record, brief};
+pub use targets::{TargetGauges, TargetSample};

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::snapshot::{
-    Budget, Consumer, Direct, Identity, Provider, Route, Rule, Snapshot, Target, TargetModel,
+    Budget, Consumer, Direct, Identity, Provider, Route, Rule, SessionKey, Snapshot, Target,
+    TargetModel,
 };
 
 /// The snapshot as JSON.
@@ -26,6 +27,7 @@ fn route(route: &Route) -> Value {
         "models": route.models.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "anonymous": route.access.anonymous,
         "fault": route.fault,
+        "session": route.session.iter().map(session_key).collect::<Vec<_>>(),
         "rules": route.rules.iter().map(|rule| self::rule(rule)).collect::<Vec<_>>(),
         "budgets": route.budgets.iter().map(|budget| budget.name.to_string()).collect::<Vec<_>>(),
         "timeoutsMs": {
@@ -39,9 +41,21 @@ fn route(route: &Route) -> Value {
 fn rule(rule: &Rule) -> Value {
     json!({
         "name": rule.name,
+        "balance": format!("{:?}", rule.balance),
         "fault": rule.fault,
         "targets": rule.targets.iter().map(|target| self::target(target)).collect::<Vec<_>>(),
     })
+}
+
+/// A session's key in the words of a manifest.
+fn session_key(key: &SessionKey) -> String {
+    match key {
+        SessionKey::Header(name) => format!("header:{name}"),
+        SessionKey::Body(path) => format!("body:{}", path.join(".")),
+        SessionKey::Consumer => "consumer".to_owned(),
+        SessionKey::User => "user".to_owned(),
+        SessionKey::ConsumerAndUser => "consumer+user".to_owned(),
+    }
 }
 
 fn target(target: &Target) -> Value {
@@ -72,6 +86,16 @@ fn provider(provider: &Provider) -> Value {
         "identity": provider.identity.as_deref().map(identity),
         "headers": provider.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         "models": provider.models.len(),
+        "limits": {
+            "concurrentRequests": provider.limits.concurrent_requests,
+            "requestsPerMinute": provider.limits.requests_per_minute,
+            "tokensPerMinute": provider.limits.tokens_per_minute,
+        },
+        "ejection": {
+            "consecutiveFailures": provider.ejection.consecutive_failures,
+            "baseMs": provider.ejection.base.as_millis(),
+            "maxMs": provider.ejection.max.as_millis(),
+        },
     })
 }
 

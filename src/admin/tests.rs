@@ -88,6 +88,8 @@ fn snapshot() -> Snapshot {
         models: Default::default(),
         prices: Vec::new(),
         connect_timeout: std::time::Duration::from_secs(5),
+        limits: Default::default(),
+        ejection: Default::default(),
     };
     let consumer = Consumer {
         name: ObjectName::new("team", "caller"),

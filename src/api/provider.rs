@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod cloud;
+pub mod health;
 pub mod kind;
 
 use kube::CustomResource;
@@ -22,6 +23,7 @@ use super::{
 
 pub use auth::{ApiKeySource, AwsAuth, AzureAuth, GcpAuth, ProviderAuth};
 pub use cloud::{AzureOpenAISettings, BedrockSettings, VertexAISettings};
+pub use health::{EjectionSettings, ProviderHealth, ProviderLimits};
 pub use kind::ProviderType;
 
 /// A place where models are served: its address, its credentials, its price list.
@@ -129,6 +131,13 @@ pub struct AIProviderSpec {
     /// `/providers/{namespace}/{name}/`, with this provider's credentials. None if omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct_access: Option<DirectAccess>,
+    /// The account's own limits at the provider, kept before the provider has to refuse. None if
+    /// omitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ProviderLimits>,
+    /// When a model of this provider is left out because it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<ProviderHealth>,
     /// Time limits of this provider's connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<ProviderTimeouts>,

@@ -4,6 +4,8 @@
     reason = "printer columns repeat the names of their own arguments"
 )]
 
+pub mod balance;
+
 use std::collections::BTreeMap;
 
 use kube::CustomResource;
@@ -17,6 +19,8 @@ use super::{
     reference::ProviderRef,
     selector::LabelSelector,
 };
+
+pub use balance::{Balance, Session};
 
 /// Serves models: which names clients ask for, who may, and the targets that answer.
 #[derive(Clone, CustomResource, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -84,6 +88,10 @@ pub struct AIRouteSpec {
     /// embeddings, moderations and rerank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hedge: Option<Hedge>,
+    /// Keeps requests that belong together at one target. Default: those with the same
+    /// `prompt_cache_key` in their body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
 }
 
 /// An endpoint of the data port, or several that belong together.
@@ -170,7 +178,10 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub name: Option<String>,
-    /// The targets. Among those of the lowest priority number a request is spread by weight; the
+    /// What decides among the targets of the lowest priority that can answer. Default Weighted.
+    #[serde(default)]
+    pub balance: Balance,
+    /// The targets. Among those of the lowest priority number `balance` decides; the
     /// next priority is used, inside the same request, when none of the lower can answer.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-validations" = [
         {"rule": "self.exists(target, !has(target.weight) || target.weight > 0)",

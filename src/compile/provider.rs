@@ -2,6 +2,7 @@
 
 mod address;
 mod auth;
+mod health;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -157,6 +158,8 @@ fn compile(
         prices,
         connect_timeout: connect
             .map_or(DEFAULT_CONNECT_TIMEOUT, crate::api::duration::Duration::get),
+        limits: health::limits(spec),
+        ejection: health::ejection(spec),
     })
 }
 

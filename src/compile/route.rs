@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    Inputs, Kind, Object, ObjectKey, Problem, Verdict, Verdicts, access,
+    Inputs, Kind, Object, ObjectKey, Problem, Verdict, Verdicts, access, balance,
     budget::CompiledBudget,
     failover,
     provider::Providers,
@@ -51,6 +51,9 @@ fn compile(
             return None;
         }
     };
+    let session = balance::session(spec.session.as_ref())
+        .map_err(|problem| verdict.errors.push(problem))
+        .ok()?;
     let models = models(spec).map_err(|problem| verdict.errors.push(problem)).ok()?;
     let rules = rule::compile_all(&spec.rules, &Surroundings { meta, inputs, providers }, verdict);
     let fault = rule::fault_of_all(&rules, verdict);
@@ -70,6 +73,7 @@ fn compile(
         rules,
         fault,
         timeouts: timeouts(spec.timeouts.as_ref()),
+        session,
         retry: failover::retry(spec.retry.as_ref()),
         fallback: failover::fallback(spec.fallback.as_ref()),
         hedge: failover::hedge(spec.hedge.as_ref()),

@@ -11,7 +11,7 @@ use crate::{
     snapshot::{ObjectName, Rule, Target, TargetModel},
 };
 
-use super::{Inputs, Meta, Problem, Verdict, provider::Providers};
+use super::{Inputs, Meta, Problem, Verdict, balance, provider::Providers};
 
 /// What a rule's references are resolved in.
 pub(super) struct Surroundings<'a> {
@@ -46,7 +46,7 @@ pub(super) fn compile_all(
         let before = verdict.problems().count();
         let targets = targets(rule, surroundings, verdict);
         let fault = fault(&targets, before, verdict);
-        Arc::new(Rule { name, targets, fault })
+        Arc::new(Rule { name, balance: balance::balance(rule.balance), targets, fault })
     });
     compiled.collect()
 }

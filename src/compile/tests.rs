@@ -1,5 +1,6 @@
 //! What objects become, and what is said of the broken ones.
 
+mod balance;
 mod clouds;
 
 use std::sync::Arc;

@@ -13,12 +13,19 @@ use crate::{
     snapshot::{Budget, Consumer, Route, Unpriced},
 };
 
-use super::{respond::Rejection, select::Candidate, settle};
+use super::{
+    respond::Rejection,
+    select::{Candidate, Size},
+    settle,
+};
 
 pub use subject::Traits;
 
 /// Output tokens assumed where neither the request nor anything known of the model bounds them.
 const DEFAULT_OUTPUT: u64 = 4096;
+/// Output tokens that are expected of a request that names no bound, to compare prices by: the same of
+/// every model, however much it could write.
+const EXPECTED_OUTPUT: u64 = 1000;
 /// How long a reservation outlives the time that its request may take.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -159,6 +166,16 @@ fn reserve(
     }
 }
 
+/// How large the request is at each candidate.
+pub fn sizes(request: &Admitted<'_>) -> Vec<Size> {
+    let size = |candidate| {
+        let (cost, tokens) =
+            (expected_cost(request, candidate), worst_case(request, candidate).tokens);
+        Size { cost, tokens }
+    };
+    request.candidates.iter().map(size).collect()
+}
+
 impl Admission {
     /// Charges what was used to what counts the candidate that served.
     pub fn settle(self, served: usize, used: Amounts) {
@@ -193,7 +210,30 @@ fn unpriced(budget: &Budget, candidate: &Candidate) -> Option<Rejection> {
     Some(Rejection::refuse(status, ErrorKind::Permission, "model_unpriced", message))
 }
 
+/// What the request is likely to cost at a candidate; `None` without a price.
+fn expected_cost(request: &Admitted<'_>, candidate: &Candidate) -> Option<NanoUsd> {
+    let price = candidate.terms.price.as_ref()?;
+    let mut bound = bound(request, candidate);
+    let (asked, choices) = asked_output(request.endpoint, request.peek, candidate);
+    if asked.is_none() {
+        let cap = candidate.terms.output_cap().unwrap_or(u64::MAX);
+        bound.output = bound.output.min(EXPECTED_OUTPUT.min(cap).saturating_mul(choices));
+    }
+    Some(price.worst_case(&bound))
+}
+
 fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
+    let bound = bound(request, candidate);
+    let price = candidate.terms.price.as_ref();
+    Amounts {
+        cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
+        tokens: bound.input.saturating_add(bound.output),
+        requests: 1,
+    }
+}
+
+/// The most that the request may use at a candidate.
+fn bound(request: &Admitted<'_>, candidate: &Candidate) -> Bound {
     let work = request.endpoint.work();
     let given = if work == Work::Count { InputEstimate::default() } else { request.input };
     let InputEstimate { tokens: input, audio_seconds } = given;
@@ -207,13 +247,7 @@ fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
     };
     let service_tier = settle::service_tier(service_tier);
     let images = images(request.endpoint, request.peek, candidate);
-    let bound = Bound { input, output, images, audio_seconds, requests: 1, service_tier };
-    let price = candidate.terms.price.as_ref();
-    Amounts {
-        cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
-        tokens: input.saturating_add(output),
-        requests: 1,
-    }
+    Bound { input, output, images, audio_seconds, requests: 1, service_tier }
 }
 
 /// One that has read the request and given nothing. It is no request of the caller's.
@@ -241,14 +275,19 @@ pub fn images(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> u64 {
 /// parameters.
 fn output_bound(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> u64 {
     let terms = &candidate.terms;
-    let (asked, choices) = match &candidate.target.parameters {
+    let (asked, choices) = asked_output(endpoint, peek, candidate);
+    let bound = asked.or_else(|| terms.assumed_output()).unwrap_or(DEFAULT_OUTPUT);
+    bound.min(terms.output_cap().unwrap_or(u64::MAX)).saturating_mul(choices)
+}
+
+/// The bound on output that the provider will be asked for, if any, and how many answers.
+fn asked_output(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> (Option<u64>, u64) {
+    match &candidate.target.parameters {
         Some(parameters) => {
             (parameters.max_output_tokens(endpoint, peek), parameters.choices(endpoint, peek))
         }
         None => (peek.max_output_tokens, u64::from(peek.choices)),
-    };
-    let bound = asked.or_else(|| terms.assumed_output()).unwrap_or(DEFAULT_OUTPUT);
-    bound.min(terms.output_cap().unwrap_or(u64::MAX)).saturating_mul(choices)
+    }
 }
 
 /// What a candidate's subjects are made of.

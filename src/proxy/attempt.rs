@@ -20,13 +20,19 @@ use tokio::time::Instant;
 
 use crate::{
     llm::{Endpoint, FinishReason, InputEstimate, Peek, ResponseContext, WholeResponse},
+    route::Flight,
     snapshot::{Consumer, Route, Rule},
 };
 
-use super::{body::Opened, pipeline::Pipeline, select::Candidate, settle::Settlement};
+use super::{
+    body::Opened,
+    pipeline::Pipeline,
+    select::{Candidate, Wish},
+    settle::Settlement,
+};
 
 pub use answer::{error_answer, upstream_id};
-pub use failure::{Failure, Reason};
+pub use failure::{Failure, Reason, judge};
 pub use request::{credential, key_header};
 
 /// A request that is ready to be sent.
@@ -48,10 +54,11 @@ pub struct Call {
     /// The route.
     pub route: Arc<Route>,
     /// The rule of it that holds.
-    #[expect(dead_code, reason = "what a rule says of the order of its targets comes from here")]
     pub rule: Arc<Rule>,
     /// The targets that may answer.
     pub candidates: Vec<Candidate>,
+    /// What it wants of their order.
+    pub wish: Wish,
     /// What answers must carry that a provider may not give.
     pub context: ResponseContext,
     /// When the request must have ended.
@@ -66,6 +73,8 @@ pub struct Answer {
     pub dropped: Vec<String>,
     /// Its body.
     pub content: Content,
+    /// The try that gave it.
+    pub flight: Option<Flight>,
 }
 
 /// The body of an answer.
@@ -135,4 +144,9 @@ impl<'a> Attempts<'a> {
     fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// The time, for those who know no clock.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }

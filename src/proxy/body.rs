@@ -14,10 +14,13 @@ use http_body::{Frame, SizeHint};
 use thiserror::Error;
 use tokio::time::{Instant, Sleep};
 
-use crate::llm::{ApiError, ErrorKind, StreamFault, StreamForm, StreamTranslator};
+use crate::{
+    llm::{ApiError, ErrorKind, StreamFault, StreamForm, StreamTranslator},
+    route::End,
+};
 
 use super::{
-    direct::Download, quotable::Quotable, server::DrainWait, settle::Settlement,
+    attempt::judge, direct::Download, quotable::Quotable, server::DrainWait, settle::Settlement,
     upstream::UpstreamBody,
 };
 
@@ -238,7 +241,7 @@ impl Stream {
                     let Ok(data) = frame.into_data() else { continue };
                     burst += data.len();
                     if let Err(fault) = self.translator.push(data, &mut self.out) {
-                        self.break_off(stream_error(fault));
+                        self.break_off_by(fault);
                     } else if self.translator.progress().content
                         && let Some(settlement) = &mut self.settlement
                     {
@@ -247,13 +250,13 @@ impl Stream {
                 }
                 Poll::Ready(None) => match self.translator.finish(&mut self.out) {
                     Ok(()) => self.complete(),
-                    Err(fault) => self.break_off(stream_error(fault)),
+                    Err(fault) => self.break_off_by(fault),
                 },
                 // Whatever comes after the terminator is of no interest.
                 Poll::Ready(Some(Err(_))) if self.translator.progress().terminated => {
                     self.complete();
                 }
-                Poll::Ready(Some(Err(_))) => self.break_off(stream_error(StreamFault::Truncated)),
+                Poll::Ready(Some(Err(_))) => self.break_off_by(StreamFault::Truncated),
             }
         }
         Poll::Ready(())
@@ -272,11 +275,14 @@ impl Stream {
                 return Poll::Ready(());
             }
             if now >= deadline || now >= idle_at {
-                self.break_off(late(now >= deadline));
+                let is_over = now >= deadline;
+                // Its whole time is the route's matter, and silence the provider's.
+                let end = if is_over { End::Unjudged } else { End::Failed(None) };
+                self.break_off(late(is_over), end);
                 return Poll::Ready(());
             }
             if Pin::new(&mut self.pace.expired).poll(cx).is_ready() {
-                self.break_off(shutting_down());
+                self.break_off(shutting_down(), End::Unjudged);
                 return Poll::Ready(());
             }
             if now >= comment_at {
@@ -306,15 +312,23 @@ impl Stream {
         }
     }
 
-    /// Ends the stream with an error and without a terminator.
-    fn break_off(&mut self, mut error: ApiError) {
+    fn break_off_by(&mut self, fault: StreamFault) {
+        let end = match &fault {
+            StreamFault::Upstream(error) => judge(error.status.as_u16(), None),
+            StreamFault::Malformed(_) | StreamFault::Truncated => End::Failed(None),
+        };
+        self.break_off(stream_error(fault), end);
+    }
+
+    /// Ends the stream with an error and without a terminator. `end`: what it says about the target.
+    fn break_off(&mut self, mut error: ApiError, end: End) {
         self.quotable.mask_error(&mut error);
         self.upstream = None;
         self.is_broken = matches!(self.form, Form::Opaque(_));
         self.translator.fail(&error, &mut self.out);
         if let Some(mut settlement) = self.settlement.take() {
             settlement.delivered(self.translator.progress());
-            settlement.incomplete(&error.code);
+            settlement.incomplete(&error.code, end);
         }
     }
 }

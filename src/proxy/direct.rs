@@ -26,7 +26,7 @@ use crate::{
 use super::{
     Body, Pipeline,
     admit::exceeded,
-    attempt::upstream_id,
+    attempt::{Failure, upstream_id},
     ending::Ending,
     identify::{identify, key_missing, withhold_keys},
     parse::Unread,
@@ -193,6 +193,13 @@ fn prepare(
         exceeded(&refusal)
     })?;
     settlement.hold(provider, held, asking.starts_work);
+    if !provider.limits.is_unlimited() {
+        let now = Instant::now().into_std();
+        let account = pipeline.selector.targets.account(&provider.uid, now);
+        let place = account.take(&provider.limits, 0, now);
+        let place = place.map_err(|full| Failure::account_limit(full.retry_after));
+        settlement.take(place.map_err(Failure::into_rejection)?);
+    }
     let query = head.uri.query().map(path::query).filter(|query| !query.is_empty());
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     let path = format!("{}{query}", asked.rest);

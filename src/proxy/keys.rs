@@ -11,9 +11,10 @@ use std::{
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
-use crate::snapshot::{Credential, Provider};
-
-use super::select::{Turns, pick};
+use crate::{
+    route::{Turns, pick},
+    snapshot::{Credential, Provider},
+};
 
 /// How long a key rests that the provider did not accept.
 pub const REFUSED: Duration = Duration::from_secs(5 * 60);
@@ -75,7 +76,7 @@ impl KeyPool {
             let weights = keys.iter().enumerate().map(|(index, key)| {
                 // A single key is used whatever its weight.
                 let weight = if keys.len() == 1 { 1 } else { key.weight };
-                if free(index, limited) { weight } else { 0 }
+                if free(index, limited) { u64::from(weight) } else { 0 }
             });
             pick(weights, point)
         };

@@ -13,25 +13,27 @@ use crate::{
         Called, Dialect, Endpoint, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model,
         encode_models, peek, peek_form,
     },
-    route::{self, Choice, Conversations, Refused, RetryBudgets},
+    route::{self, Choice, Conversations, Refused, RetryBudgets, Targets},
     snapshot::{Consumer, Published, Snapshot},
-    telemetry::{AccessLog, Metrics, Outcome, Record, brief},
+    telemetry::{AccessLog, Metrics, Outcome, Record, TargetGauges, brief},
 };
 
 use super::{
     Body, Limits,
-    admit::{Admitted, admit, exceeded, leave_out_unpriced},
+    admit::{Admitted, admit, exceeded, leave_out_unpriced, sizes},
     attempt::{Answer, Attempts, Call, Content, Failure},
     body::{Pace, shutting_down},
     catalogue::{self, Catalogue},
     direct,
+    gauges::samples,
     identify::{identify, key_missing, withhold_keys},
     keys::KeyPool,
     parse::{Asked, Media, Unread, asked, check_media, collect, dialect},
     realtime,
     respond::{self, Rejection},
-    select::Turns,
+    select::{Selector, Wish, asks_for_size},
     server::DrainSignal,
+    session::{Source, session},
     settle::Settlement,
     upstream::Upstreams,
 };
@@ -63,7 +65,7 @@ pub struct Pipeline {
     pub(super) deps: Deps,
     pub(super) upstreams: Upstreams,
     pub(super) credentials: Credentials,
-    pub(super) turns: Turns,
+    pub(super) selector: Selector,
     pub(super) keys: KeyPool,
     pub(super) retries: RetryBudgets,
     pub(super) conversations: Conversations,
@@ -92,17 +94,27 @@ impl Pipeline {
             Arc::clone(&deps.clock),
             deps.allow_loopback,
         );
-        let (turns, keys) = (Turns::default(), KeyPool::default());
+        let (selector, keys) = (Selector::new(Instant::now().into_std()), KeyPool::default());
+        let (targets, published) = (Arc::clone(&selector.targets), Arc::clone(&deps.published));
+        let source = Box::new(move || samples(&targets, &published.load_full()));
+        if TargetGauges::register(&deps.metrics.registry, source).is_err() {
+            tracing::warn!("another pipeline shows its targets in these metrics already");
+        }
         Ok(Arc::new(Self {
             deps,
             upstreams,
             credentials,
-            turns,
+            selector,
             keys,
             retries: RetryBudgets::default(),
             conversations: Conversations::default(),
             created: Instant::now(),
         }))
+    }
+
+    /// What is known of targets: their health, speed and load.
+    pub fn targets(&self) -> &Arc<Targets> {
+        &self.selector.targets
     }
 
     /// The time that [`crate::route`] counts in.
@@ -224,20 +236,27 @@ impl Pipeline {
         settlement.record.route = route.name.text();
         settlement.record.rule = Arc::clone(&rule.name);
         leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
-        let admission = admit(
-            &self.deps.ledger,
-            &Admitted {
-                route: &route,
-                consumer: consumer.as_deref(),
-                headers: &headers,
-                endpoint,
-                peek: &peek,
-                input,
-                candidates: &candidates,
-                may_take: route.timeouts.total,
-            },
-        )
-        .map_err(|refusal| self.deny(&refusal))?;
+        let admitted = Admitted {
+            route: &route,
+            consumer: consumer.as_deref(),
+            headers: &headers,
+            endpoint,
+            peek: &peek,
+            input,
+            candidates: &candidates,
+            may_take: route.timeouts.total,
+        };
+        let mut wish = Wish::default();
+        if asks_for_size(rule.balance, &candidates) {
+            wish.sizes = sizes(&admitted);
+        }
+        if candidates.len() > 1 {
+            let consumer = consumer.as_deref();
+            let source = Source { consumer, headers: &headers, peek: &peek, body: &body };
+            wish.session = session(&route.session, &source);
+        }
+        let admission =
+            admit(&self.deps.ledger, &admitted).map_err(|refusal| self.deny(&refusal))?;
         settlement.hold(admission, input);
         let deadline = settlement.started() + route.timeouts.total;
         let context = ResponseContext {
@@ -259,6 +278,7 @@ impl Pipeline {
             route,
             rule,
             candidates,
+            wish,
             context,
             deadline,
         })
@@ -287,7 +307,8 @@ enum Served {
 
 /// Hands an answer to the server; a stream takes the settlement along.
 fn deliver((answer, pace): (Answer, Pace), mut settlement: Settlement) -> Response<Body> {
-    let Answer { upstream_id, dropped, content } = answer;
+    let Answer { upstream_id, dropped, content, flight } = answer;
+    settlement.deliver(flight);
     settlement.record.dropped = dropped.join(", ");
     let mut response = match content {
         Content::Whole(whole) => {

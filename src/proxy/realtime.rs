@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     llm::{Dialect, Endpoint, ErrorKind, peek},
-    route::Choice,
+    route::{Choice, Turn},
     snapshot,
     telemetry::{AttemptRecord, Record},
 };
@@ -31,8 +31,9 @@ use super::{
     pipeline::{named_user, note_consumer, refuse_before_live, select},
     quotable::Quotable,
     respond::{self, Rejection},
-    select::{Candidate, Order},
+    select::{Candidate, Wish},
     server::Takeover,
+    session::{self as sessions, Source},
     upstream::UpstreamBody,
 };
 
@@ -104,7 +105,13 @@ async fn open(
     let may_last = deps.limits.realtime_total;
     let mut headers = head.headers.clone();
     withhold_keys(&mut headers, &snapshot.consumers);
-    let by = Admissible { route, consumer, headers, peek, candidates, may_last };
+    let mut wish = Wish::default();
+    if candidates.len() > 1 {
+        let consumer = consumer.as_deref();
+        let source = Source { consumer, headers: &headers, peek: &peek, body: body.as_bytes() };
+        wish.session = sessions::session(&route.session, &source);
+    }
+    let by = Admissible { route, rule, consumer, headers, peek, candidates, wish, may_last };
     session.admit(by).map_err(|refusal| {
         deps.metrics.count_refusal(&refusal.budget, &refusal.limit);
         exceeded(&refusal)
@@ -132,9 +139,11 @@ async fn attempt(
 ) -> Result<Response<UpstreamBody>, Failure> {
     let Some(by) = session.admitted() else { return Err(Failure::no_target()) };
     let fallback = by.route.fallback;
-    let order: Vec<usize> = Order::new(&pipeline.turns, &by.route.uid, &by.candidates).collect();
+    let (route, rule) = (Arc::clone(&by.route), Arc::clone(&by.rule));
+    let now = || Instant::now().into_std();
+    let mut order = pipeline.selector.order((&route, &rule), &by.candidates, &by.wish, now());
     let mut first: Option<Failure> = None;
-    for index in order {
+    while let Some(Turn { index, mut flight }) = order.next(now()) {
         session.serve(index);
         let Some((by, candidate)) =
             session.admitted().and_then(|by| Some((by, by.candidates.get(index)?)))
@@ -147,12 +156,24 @@ async fn attempt(
         let reason = opened.as_ref().err().map_or("ok".into(), Failure::summary);
         session.attempted(AttemptRecord { target, reason, duration: started.elapsed() });
         match opened {
-            Ok(response) => return Ok(response),
-            Err(failure) if !failure.falls_back(&fallback) => return Err(failure),
-            Err(failure) => first = first.or(Some(failure)),
+            Ok(response) => {
+                flight.first_content(now());
+                session.hold(flight);
+                return Ok(response);
+            }
+            Err(failure) => {
+                flight.end(failure.end(started.elapsed()), now());
+                if !failure.falls_back(&fallback) {
+                    return Err(failure);
+                }
+                first = first.or(Some(failure));
+            }
         }
     }
-    Err(first.unwrap_or_else(Failure::no_target))
+    Err(first.unwrap_or_else(|| match order.full() {
+        Some(full) => Failure::account_limit(full.retry_after),
+        None => Failure::no_target(),
+    }))
 }
 
 async fn once(

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::{
     budget::{self, Amounts, NanoUsd, TokenCounts},
     llm::{self, Endpoint, InputEstimate, Progress, Usage, WholeResponse, Work, estimate_tokens},
+    route::{End, Flight},
     snapshot::Provider,
     telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record},
 };
@@ -37,6 +38,9 @@ pub struct Settlement {
     /// The answer itself is an estimate.
     is_estimate: bool,
     is_charged: bool,
+    /// The try whose answer the caller gets, and what it says about its target.
+    flight: Option<Flight>,
+    end: End,
 }
 
 /// One of two tries of a request that run at the same time.
@@ -81,7 +85,14 @@ impl Settlement {
             delivered: Delivered::default(),
             is_estimate: false,
             is_charged: false,
+            flight: None,
+            end: End::Unjudged,
         }
+    }
+
+    /// This try's answer goes to the caller.
+    pub fn deliver(&mut self, flight: Option<Flight>) {
+        self.flight = flight;
     }
 
     /// When the request came.
@@ -190,11 +201,13 @@ impl Settlement {
     pub fn complete(&mut self) {
         self.record.outcome = Outcome::Complete;
         self.record.status = 200;
+        self.end = End::Answered;
         self.charge();
     }
 
-    /// A stream broke after its head was sent.
-    pub fn incomplete(&mut self, code: &str) {
+    /// A stream broke after its head was sent; `end` is what that says about its target.
+    pub fn incomplete(&mut self, code: &str, end: End) {
+        self.end = end;
         self.record.outcome = Outcome::Incomplete;
         self.record.status = 200;
         code.clone_into(&mut self.record.error);
@@ -230,6 +243,10 @@ impl Settlement {
         }
         let cost = charged.cost(&usage);
         let price_source = charged.terms.price_source.as_str();
+        if let Some(flight) = &mut self.flight {
+            flight.used(usage.total());
+            flight.end(self.end, Instant::now().into_std());
+        }
         if let Some(admission) = admission {
             let tokens = usage.total();
             let used = Amounts { cost: cost.unwrap_or(NanoUsd(0)), tokens, requests: 1 };

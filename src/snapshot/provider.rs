@@ -10,7 +10,7 @@ use crate::{
     price::{self, PriceList, PriceSource},
 };
 
-use super::{Identity, ObjectName, SecretString};
+use super::{AccountLimits, Ejection, Identity, ObjectName, SecretString};
 
 /// A provider that requests can be sent to.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,10 @@ pub struct Provider {
     pub prices: Vec<Arc<PriceList>>,
     /// Bound of establishing a connection, TLS included.
     pub connect_timeout: Duration,
+    /// The account's limits.
+    pub limits: AccountLimits,
+    /// When its models are left out.
+    pub ejection: Ejection,
 }
 
 impl Provider {

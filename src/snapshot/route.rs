@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use crate::llm::{Endpoint, Parameters};
 
 use super::{
-    Access, Budget, Fallback, Hedge, ObjectName, Pattern, Provider, Retry, selector::Labels,
+    Access, Balance, Budget, Fallback, Hedge, ObjectName, Pattern, Provider, Retry, SessionKey,
+    selector::Labels,
 };
 
 /// One AIRoute.
@@ -35,6 +36,8 @@ pub struct Route {
     pub fault: Option<Arc<str>>,
     /// Time limits.
     pub timeouts: Timeouts,
+    /// What keeps requests together at one target: the first that a request has.
+    pub session: Vec<SessionKey>,
     /// Further tries of a target that failed.
     pub retry: Retry,
     /// Going to another target.
@@ -63,6 +66,8 @@ impl Route {
 pub struct Rule {
     /// For records: its own name, or its place from 0.
     pub name: Arc<str>,
+    /// What decides among its targets of one priority.
+    pub balance: Balance,
     /// Targets by ascending priority, in the order of the manifest within one.
     pub targets: Vec<Arc<Target>>,
     /// Why no target can answer; requests that come to this rule get a 5xx with this text.

@@ -316,6 +316,8 @@ mod tests {
             models: HashMap::new(),
             prices: Vec::new(),
             connect_timeout: std::time::Duration::ZERO,
+            limits: Default::default(),
+            ejection: Default::default(),
         };
         let target = Target {
             name: "primary".into(),

@@ -7,7 +7,8 @@ use std::{
 
 use sluice::api::provider::ProviderType;
 use sluice::telemetry::{
-    AccessLog, Metrics, control::ControlMetrics, log::Format, metrics::TargetLabels,
+    AccessLog, Metrics, TargetGauges, TargetSample, control::ControlMetrics, log::Format,
+    metrics::TargetLabels,
 };
 
 /// Written by `make bench`, not kept in step with every change.
@@ -112,6 +113,15 @@ fn registered() -> Table {
     metrics.count_unretried("team/chat", "primary");
     metrics.count_hedge("team/chat", "primary", "won");
     metrics.count_refusal("team/day", "day");
+    let sample = TargetSample {
+        provider: "team/openai".into(),
+        model: "m".into(),
+        healthy: true,
+        ejections: 0,
+        in_flight: 0,
+        first_token: Some(std::time::Duration::from_secs(1)),
+    };
+    TargetGauges::register(&metrics.registry, Box::new(move || vec![sample.clone()])).unwrap();
     AccessLog::new(Format::Json, &metrics.registry).unwrap();
     let control = ControlMetrics::new(&metrics.registry).unwrap();
     control.objects.with_label_values(&["AIRoute", "true"]);

@@ -276,6 +276,17 @@ pub async fn eventually(holds: impl Fn() -> bool) {
     panic!("it never came to be");
 }
 
+/// The same where it takes a request to know.
+pub async fn eventually_asked(holds: impl AsyncFn() -> bool) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to be");
+}
+
 /// A whole answer.
 #[derive(Debug)]
 pub struct Reply {
@@ -352,6 +363,8 @@ pub fn provider_at(address: SocketAddr, dialect: Dialect) -> Provider {
         models: HashMap::from([("m".to_owned(), model)]),
         prices: Vec::new(),
         connect_timeout: Duration::from_secs(5),
+        limits: Default::default(),
+        ejection: Default::default(),
     }
 }
 

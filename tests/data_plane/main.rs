@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, in helpers too"
 )]
 
+mod account;
+mod balance;
 mod bedrock;
 mod budgets;
 mod clouds;
@@ -21,6 +23,7 @@ mod fixture;
 mod forms;
 mod gemini;
 mod h2;
+mod health;
 mod hedging;
 mod holding;
 mod identity;

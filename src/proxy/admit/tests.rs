@@ -29,6 +29,8 @@ fn candidate(provider: &str, model: &str, entry: Option<Model>) -> Candidate {
         models,
         prices: Vec::new(),
         connect_timeout: Duration::from_secs(5),
+        limits: Default::default(),
+        ejection: Default::default(),
     };
     let target = Target {
         name: provider.uid.clone(),

@@ -75,7 +75,8 @@ pub async fn read(
     } else {
         Content::Whole(whole(call, candidate, body).await?)
     };
-    Ok(Answer { upstream_id: upstream_id(&head.headers), dropped: Vec::new(), content })
+    let upstream_id = upstream_id(&head.headers);
+    Ok(Answer { upstream_id, dropped: Vec::new(), content, flight: None })
 }
 
 /// Reads a whole answer.

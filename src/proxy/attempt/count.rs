@@ -21,5 +21,6 @@ pub async fn count(call: &Call, candidate: &Candidate) -> Result<Answer, Failure
     });
     let counted = counted.await.map_err(|error| Failure::malformed(target, error.to_string()))?;
     let whole = counted.map_err(|error| Failure::untranslatable(error.into()))?;
-    Ok(Answer { upstream_id: None, dropped: Vec::new(), content: Content::Whole(whole) })
+    let content = Content::Whole(whole);
+    Ok(Answer { upstream_id: None, dropped: Vec::new(), content, flight: None })
 }

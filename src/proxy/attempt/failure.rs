@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     llm::{ApiError, Cause, ErrorKind, ResponseError, StreamFault},
+    route::End,
     snapshot::{FailureClass, Fallback, Provider, Target},
     telemetry::Outcome,
 };
@@ -17,6 +18,9 @@ use super::{
     },
     Answer,
 };
+
+/// A request whose whole time ran out has waited in vain for its target if it waited for this long.
+const IN_VAIN: Duration = Duration::from_secs(30);
 
 /// Longest detail in a record, in bytes.
 const MAX_DETAIL: usize = 160;
@@ -54,6 +58,8 @@ pub enum Reason {
     Fidelity,
     /// No target is left to be tried.
     NoTarget,
+    /// The accounts of all targets are at their limits.
+    AccountLimit,
 }
 
 impl Reason {
@@ -75,6 +81,7 @@ impl Reason {
             Self::Translation => "translation".into(),
             Self::Fidelity => "fidelity".into(),
             Self::NoTarget => "no_target".into(),
+            Self::AccountLimit => "provider_limit".into(),
         }
     }
 
@@ -90,7 +97,9 @@ impl Reason {
             }
             Self::Status(status) | Self::ErrorEvent(status) => of_status(status),
             Self::Fidelity => Class::OfTarget,
-            Self::Deadline | Self::Translation | Self::NoTarget => Class::OfRequest,
+            Self::Deadline | Self::Translation | Self::NoTarget | Self::AccountLimit => {
+                Class::OfRequest
+            }
         }
     }
 }
@@ -115,6 +124,16 @@ fn of_status(status: u16) -> Class {
         // A redirect is a wrong endpoint, which another target need not have.
         300..=399 => Class::OfTarget,
         _ => Class::OfRequest,
+    }
+}
+
+/// What a status says about the target that answered with it.
+pub fn judge(status: u16, retry_after: Option<Duration>) -> End {
+    match status {
+        429 => End::Limited(retry_after),
+        // A redirect is a wrong endpoint.
+        300..=399 | 408 | 500 | 502..=504 | 520..=530 => End::Failed(retry_after),
+        _ => End::Unjudged,
     }
 }
 
@@ -186,10 +205,42 @@ impl Failure {
     /// The answer to the caller. A request that cannot be translated is refused; no provider failed.
     pub fn into_rejection(self) -> Rejection {
         let outcome = match self.reason {
-            Reason::Translation | Reason::Fidelity | Reason::OwnCredential => Outcome::Refused,
+            Reason::Translation
+            | Reason::Fidelity
+            | Reason::OwnCredential
+            | Reason::AccountLimit => Outcome::Refused,
             _ => Outcome::Failed,
         };
         Rejection { outcome, ..Rejection::fail(self.error, self.retry_after) }
+    }
+
+    /// What it says about the target, which was waited for so long.
+    pub fn end(&self, waited: Duration) -> End {
+        match self.reason {
+            // It is about the request.
+            _ if self.cause.is_some() => End::Unjudged,
+            Reason::Status(status) | Reason::ErrorEvent(status) => judge(status, self.retry_after),
+            Reason::Connect
+            | Reason::Closed
+            | Reason::FirstToken
+            | Reason::Empty
+            | Reason::Malformed => End::Failed(self.retry_after),
+            Reason::Deadline if waited >= IN_VAIN => End::Failed(None),
+            Reason::Deadline | Reason::Filtered => End::Unjudged,
+            Reason::Credentials
+            | Reason::CredentialsUnavailable
+            | Reason::OwnCredential
+            | Reason::Translation
+            | Reason::Fidelity
+            | Reason::NoTarget
+            | Reason::AccountLimit => End::Unsent,
+        }
+    }
+
+    /// The sooner end of two limits: each key of a provider may have one of its own.
+    pub fn or_sooner(self, other: &Self) -> Self {
+        let both = self.retry_after.zip(other.retry_after);
+        Self { retry_after: both.map(|(one, other)| one.min(other)), ..self }
     }
 
     /// Takes the credentials that it was sent out of what the provider said.
@@ -342,6 +393,15 @@ impl Failure {
         );
         error.param = dropped.first().cloned();
         Self::of(Reason::Fidelity, error).with_detail(names)
+    }
+
+    /// Every target's account is at its limit.
+    pub fn account_limit(retry_after: Duration) -> Self {
+        let message = "every target is at the limits that its AIProvider names for its account: ask \
+                       again later";
+        let (status, kind) = (StatusCode::TOO_MANY_REQUESTS, ErrorKind::RateLimit);
+        let error = ApiError::new(status, kind, "provider_limit", message);
+        Self { retry_after: Some(retry_after), ..Self::of(Reason::AccountLimit, error) }
     }
 
     /// There is nothing to try.

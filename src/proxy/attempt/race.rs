@@ -5,11 +5,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{llm::is_repeatable, telemetry::AttemptRecord};
+use crate::{
+    llm::is_repeatable,
+    route::{End, Turn},
+    telemetry::AttemptRecord,
+};
 
 use super::{
     super::{admit::Admitted, admit::admit_hedge, settle::Side},
-    Answer, Failure,
+    Answer, Failure, now,
     run::{Flow, Run},
 };
 
@@ -24,20 +28,21 @@ struct Pair {
 
 impl Run<'_, '_> {
     /// Tries a target, and after `delay` a second one beside it.
-    pub(super) async fn race(&mut self, first: usize, delay: Duration) -> Flow {
-        let (attempts, first_began) = (self.attempts, Instant::now());
-        let mut one = Box::pin(attempts.target(first, Side::First));
+    pub(super) async fn race(&mut self, turn: Turn, delay: Duration) -> Flow {
+        let (attempts, first, first_began) = (self.attempts, turn.index, Instant::now());
+        let mut one = Box::pin(attempts.target(turn, Side::First));
         tokio::select! {
             biased;
             tried = &mut one => return self.ended(first, tried),
             () = tokio::time::sleep(delay) => {}
         }
-        let Some(second) = self.hedge(first) else {
+        let Some(turn) = self.hedge(first) else {
             let tried = one.await;
             return self.ended(first, tried);
         };
+        let second = turn.index;
         let pair = Pair { first, first_began, second, second_began: Instant::now() };
-        let mut two = Box::pin(attempts.target(second, Side::Second));
+        let mut two = Box::pin(attempts.target(turn, Side::Second));
         let (side, tried) = tokio::select! {
             biased;
             tried = &mut one => (Side::First, tried),
@@ -82,7 +87,7 @@ impl Run<'_, '_> {
 
     /// Whether a second try may begin, and where: the next target, or the same one if there is no
     /// other. At most once in a request.
-    fn hedge(&mut self, first: usize) -> Option<usize> {
+    fn hedge(&mut self, first: usize) -> Option<Turn> {
         self.may_hedge = false;
         let (call, gateway) = (self.attempts.call, self.attempts.gateway);
         if !is_repeatable(call.endpoint, &call.body) {
@@ -90,7 +95,9 @@ impl Run<'_, '_> {
             return None;
         }
         let next = self.next();
-        let second = next.unwrap_or(first);
+        let is_next = next.is_some();
+        let mut turn = next.or_else(|| self.beside(first))?;
+        let second = turn.index;
         let refused = match self.take(second) {
             false => "retry_budget",
             true => {
@@ -107,15 +114,16 @@ impl Run<'_, '_> {
                 match admit_hedge(&gateway.deps.ledger, &request) {
                     Ok(admission) => {
                         self.attempts.settlement.lock().hedge(admission);
-                        return Some(second);
+                        return Some(turn);
                     }
                     Err(_) => "budget",
                 }
             }
         };
         self.count(second, refused);
-        if let Some(next) = next {
-            self.give_back(next);
+        match is_next {
+            true => self.give_back(turn),
+            false => turn.flight.end(End::Unsent, now()),
         }
         None
     }

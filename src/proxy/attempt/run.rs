@@ -4,18 +4,22 @@
 use tokio::time::Instant;
 
 use crate::{
-    route::tries::{Failed, Tries},
+    route::{
+        Order, Turn,
+        tries::{Failed, Tries},
+    },
     snapshot::FailureClass,
 };
 
 use super::{
     super::{
-        select::{Candidate, Order},
+        select::{Candidate, Wish},
         settle::Side,
     },
     Answer, Attempts, Failure,
     eligible::Eligible,
     failure::Class,
+    now,
 };
 
 /// What follows a try.
@@ -34,10 +38,6 @@ pub enum Flow {
 pub struct Run<'a, 'b> {
     pub(super) attempts: &'b Attempts<'a>,
     order: Order<'b>,
-    /// Where the conversation is stored, which comes before the order.
-    home: Option<usize>,
-    /// Taken from the order and not tried.
-    returned: Option<usize>,
     eligible: Eligible<'b>,
     tries: Tries,
     first: Option<Failure>,
@@ -56,12 +56,12 @@ impl<'a, 'b> Run<'a, 'b> {
             let names = call.candidates.iter().map(target_key);
             gateway.conversations.find(id, names)
         });
-        let home = home.filter(|index| eligible.allows(*index));
+        // Where the conversation is stored comes first.
+        let wish = Wish { preferred: home, ..call.wish.clone() };
+        let by = (&*call.route, &*call.rule);
         Self {
             attempts,
-            order: Order::new(&gateway.turns, &call.route.uid, &call.candidates),
-            home,
-            returned: home,
+            order: gateway.selector.order(by, &call.candidates, &wish, now()),
             eligible,
             tries: Tries::new(call.route.retry, call.route.timeouts.total),
             first: None,
@@ -72,9 +72,9 @@ impl<'a, 'b> Run<'a, 'b> {
 
     /// Tries until there is an answer or nothing more to try.
     pub async fn go(mut self) -> Result<Answer, Failure> {
-        while let Some(index) = self.next() {
-            self.count_first(index);
-            match self.attempt(index).await {
+        while let Some(turn) = self.next() {
+            self.count_first(turn.index);
+            match self.attempt(turn).await {
                 Flow::Answered(answer) => return Ok(answer),
                 Flow::Over(failure) => return self.end(Some(failure)),
                 Flow::Stay => break,
@@ -89,7 +89,11 @@ impl<'a, 'b> Run<'a, 'b> {
                 continue;
             }
             tokio::time::sleep_until(self.attempts.started + again.at).await;
-            match self.attempt(again.index).await {
+            let Some(flight) = self.order.again(again.index, now()) else {
+                self.tries.give_up(again.index);
+                continue;
+            };
+            match self.attempt(Turn { index: again.index, flight }).await {
                 Flow::Answered(answer) => return Ok(answer),
                 Flow::Over(failure) => return self.end(Some(failure)),
                 Flow::Stay | Flow::Next => {}
@@ -99,27 +103,28 @@ impl<'a, 'b> Run<'a, 'b> {
     }
 
     /// The next target that has not been tried.
-    pub(super) fn next(&mut self) -> Option<usize> {
-        if let Some(index) = self.returned.take()
-            && self.eligible.allows(index)
-        {
-            return Some(index);
-        }
-        let Self { order, eligible, home, .. } = self;
-        order.find(|index| Some(*index) != *home && eligible.allows(*index))
+    pub(super) fn next(&mut self) -> Option<Turn> {
+        let Self { order, eligible, .. } = self;
+        order.next_among(now(), |index| eligible.allows(index))
+    }
+
+    /// A target that has been tried, once more beside itself.
+    pub(super) fn beside(&mut self, index: usize) -> Option<Turn> {
+        Some(Turn { index, flight: self.order.again(index, now())? })
     }
 
     /// A target that was taken from the order is not tried now.
-    pub(super) fn give_back(&mut self, index: usize) {
-        self.returned = Some(index);
+    pub(super) fn give_back(&mut self, turn: Turn) {
+        self.order.give_back(turn, now());
     }
 
     /// One try of a target, and perhaps a second one beside it.
-    async fn attempt(&mut self, index: usize) -> Flow {
+    async fn attempt(&mut self, turn: Turn) -> Flow {
         match self.attempts.call.route.hedge {
-            Some(hedge) if self.may_hedge => Box::pin(self.race(index, hedge.delay)).await,
+            Some(hedge) if self.may_hedge => Box::pin(self.race(turn, hedge.delay)).await,
             _ => {
-                let tried = self.attempts.target(index, Side::First).await;
+                let index = turn.index;
+                let tried = self.attempts.target(turn, Side::First).await;
                 self.ended(index, tried)
             }
         }
@@ -185,7 +190,10 @@ impl<'a, 'b> Run<'a, 'b> {
             return Ok(answer);
         }
         let failure = last.or_else(|| self.first.take());
-        Err(failure.unwrap_or_else(Failure::no_target))
+        Err(failure.unwrap_or_else(|| match self.order.full() {
+            Some(full) => Failure::account_limit(full.retry_after),
+            None => Failure::no_target(),
+        }))
     }
 
     /// Counts a request towards what its target's retry budget is a share of.

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     llm::{Dialect, Endpoint, RequestError, Rewrite, UpstreamRequest, claude_on_vertex},
+    route::{End, Flight, Turn},
     snapshot::{self, Credential, FailureClass, Fidelity, Provider},
     telemetry::{AttemptRecord, brief},
 };
@@ -20,19 +21,34 @@ use super::{
         settle::{Served, Side},
         upstream::{SendError, UpstreamBody},
     },
-    Answer, Attempts, Call, Content, Failure, Reason, address, answer, count, request,
+    Answer, Attempts, Call, Content, Failure, Reason, address, answer, count, now, request,
 };
 
 impl Attempts<'_> {
-    /// Tries one target, with another key as long as the provider refuses keys. `side`: which of two
-    /// tries it is, where two run at the same time.
-    pub(super) async fn target(&self, index: usize, side: Side) -> Result<Answer, Failure> {
+    /// Tries one target, and says how it went. `side`: which of two tries it is, where two run at the
+    /// same time.
+    pub(super) async fn target(&self, turn: Turn, side: Side) -> Result<Answer, Failure> {
+        let (Turn { index, mut flight }, began) = (turn, Instant::now());
+        let mut tried = self.ask(index, side, &mut flight).await;
+        match &mut tried {
+            Ok(answer) => answer.flight = Some(flight),
+            Err(failure) => match failure.answer() {
+                Some(answer) => answer.flight = Some(flight),
+                None => flight.end(failure.end(began.elapsed()), now()),
+            },
+        }
+        tried
+    }
+
+    /// Asks one target, with another key as long as the provider refuses keys.
+    async fn ask(&self, index: usize, side: Side, flight: &mut Flight) -> Result<Answer, Failure> {
         let call = self.call;
         let Some(candidate) = self.candidate(index) else { return Err(Failure::no_target()) };
         let provider = &candidate.target.provider;
         if candidate.translator.is_local() || cannot_count(call.endpoint, candidate) {
             self.serve(side, index, candidate);
             self.settlement.lock().estimate();
+            flight.end(End::Unsent, now());
             return count::count(call, candidate).await;
         }
         if provider.is_passthrough() && own_credential(&call.headers).is_none() {
@@ -44,7 +60,7 @@ impl Attempts<'_> {
             return Err(Failure::unfaithful(&candidate.target, &translated.dropped));
         }
         self.serve(side, index, candidate);
-        let mut answered = self.with_keys(candidate, &translated).await;
+        let mut answered = self.with_keys(candidate, &translated, flight).await;
         let answer = match &mut answered {
             Ok(answer) => Some(answer),
             Err(failure) => failure.answer().as_mut(),
@@ -67,6 +83,7 @@ impl Attempts<'_> {
         &self,
         candidate: &Candidate,
         translated: &UpstreamRequest,
+        flight: &mut Flight,
     ) -> Result<Answer, Failure> {
         let (provider, keys) = (&candidate.target.provider, &self.gateway.keys);
         let mut tried = Vec::new();
@@ -76,7 +93,7 @@ impl Attempts<'_> {
                 Ok(key) => key,
                 Err(_) => return Err(limited.unwrap_or_else(|| self.exhausted(candidate))),
             };
-            let failure = match self.once(candidate, translated, key).await {
+            let failure = match self.once(candidate, (translated, key), flight).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -105,7 +122,10 @@ impl Attempts<'_> {
                     {
                         keys.limit(provider, credential, until, now);
                     }
-                    limited = limited.or(Some(failure));
+                    limited = Some(match limited {
+                        Some(first) => first.or_sooner(&failure),
+                        None => failure,
+                    });
                 }
                 _ => return Err(failure),
             }
@@ -131,11 +151,11 @@ impl Attempts<'_> {
     async fn once(
         &self,
         candidate: &Candidate,
-        translated: &UpstreamRequest,
-        key: Option<usize>,
+        request: (&UpstreamRequest, Option<usize>),
+        flight: &mut Flight,
     ) -> Result<Answer, Failure> {
         let started = Instant::now();
-        let result = self.exchange(candidate, translated, key).await;
+        let result = self.exchange(candidate, request, flight).await;
         let result = result.and_then(|answer| self.unless_filtered(candidate, answer));
         let reason = match &result {
             Ok(_) => "ok".into(),
@@ -165,8 +185,8 @@ impl Attempts<'_> {
     async fn exchange(
         &self,
         candidate: &Candidate,
-        translated: &UpstreamRequest,
-        key: Option<usize>,
+        (translated, key): (&UpstreamRequest, Option<usize>),
+        flight: &mut Flight,
     ) -> Result<Answer, Failure> {
         let call = self.call;
         let timeouts = &call.route.timeouts;
@@ -180,7 +200,13 @@ impl Attempts<'_> {
         let (response, quotable) = sent
             .map_err(|_| Failure::late(target, by >= call.deadline))?
             .map_err(|error| Failure::unsent(target, &error))?;
+        if response.status().is_success() && !call.stream && !call.endpoint.work().is_opaque() {
+            flight.first_content(now());
+        }
         let answer = answer::read(call, candidate, response, by).await;
+        if answer.is_ok() {
+            flight.first_content(now());
+        }
         let mut answer = answer.map_err(|failure| failure.without(&quotable))?;
         if let Content::Stream(opened) = &mut answer.content {
             opened.quotable = quotable;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::{
     budget::{Amounts, NanoUsd},
     llm::Report,
+    route::Hold,
     snapshot::Provider,
     telemetry::{AttemptRecord, Outcome, Record},
 };
@@ -26,6 +27,8 @@ pub struct Settlement {
     report: Report,
     status: u16,
     is_settled: bool,
+    /// Its place in the provider's account.
+    place: Option<Hold>,
 }
 
 impl Settlement {
@@ -38,7 +41,13 @@ impl Settlement {
             report: Report::default(),
             status: 0,
             is_settled: false,
+            place: None,
         }
+    }
+
+    /// The call has a place in the provider's account, to its end.
+    pub fn take(&mut self, place: Hold) {
+        self.place = Some(place);
     }
 
     /// What will be recorded.
@@ -109,6 +118,9 @@ impl Settlement {
             let cost =
                 self.ending.cost(&self.ending.record.model_served, &self.ending.record.usage);
             self.ending.record.cost = cost;
+        }
+        if let Some(place) = &mut self.place {
+            place.correct(self.ending.record.usage.total());
         }
         let Some(held) = self.held.take() else { return };
         match is_answered {

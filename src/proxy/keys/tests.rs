@@ -27,6 +27,8 @@ fn provider(keys: &[(&str, u32)]) -> Provider {
         models: HashMap::new(),
         prices: Vec::new(),
         connect_timeout: Duration::from_secs(5),
+        limits: Default::default(),
+        ejection: Default::default(),
     }
 }
 

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use crate::{
     budget::{Amounts, Ledger, NanoUsd, Refusal},
     llm::{Endpoint, InputEstimate, Peek, Usage, estimate_tokens, report},
-    snapshot::{Consumer, Route},
+    route::Flight,
+    snapshot::{Consumer, Route, Rule},
     telemetry::{AttemptRecord, Outcome, Record},
 };
 
@@ -20,7 +21,7 @@ use super::{
         admit::{Admission, Admitted, admit},
         ending::Ending,
         respond::Rejection,
-        select::Candidate,
+        select::{Candidate, Wish},
     },
     frame::Messages,
 };
@@ -34,6 +35,8 @@ const AUDIO_TOKEN: usize = 3200;
 pub struct Admissible {
     /// The route.
     pub route: Arc<Route>,
+    /// The rule of it that holds.
+    pub rule: Arc<Rule>,
     /// Who calls.
     pub consumer: Option<Arc<Consumer>>,
     /// The headers of the handshake.
@@ -42,6 +45,8 @@ pub struct Admissible {
     pub peek: Peek,
     /// The targets that may serve it.
     pub candidates: Vec<Candidate>,
+    /// What it wants of their order.
+    pub wish: Wish,
     /// How long the session may last.
     pub may_last: Duration,
 }
@@ -62,6 +67,8 @@ pub struct Session {
     /// Tokens that the responses under way may have put out.
     delivered: u64,
     refusal: Option<Box<Refusal>>,
+    /// Its place at the target, to its end.
+    flight: Option<Flight>,
 }
 
 /// The part of an event that matters.
@@ -87,7 +94,13 @@ impl Session {
             context: 0,
             delivered: 0,
             refusal: None,
+            flight: None,
         }
+    }
+
+    /// The target has opened the session.
+    pub fn hold(&mut self, flight: Flight) {
+        self.flight = Some(flight);
     }
 
     /// What will be recorded.

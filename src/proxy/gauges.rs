@@ -1,0 +1,61 @@
+//! The states of targets as metrics show them: those that are configured. A model that only a caller
+//! names has no series.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    route::{Targets, View},
+    snapshot::{Pattern, Route, Snapshot, Target, TargetModel},
+    telemetry::TargetSample,
+};
+
+/// The configured targets that have been asked.
+pub fn samples(targets: &Targets, snapshot: &Snapshot) -> Vec<TargetSample> {
+    let views = targets.views(Instant::now().into_std()).into_iter();
+    let views: HashMap<_, View> =
+        views.map(|view| ((Arc::clone(&view.provider), Arc::clone(&view.model)), view)).collect();
+    let (mut shown, mut samples) = (HashSet::new(), Vec::new());
+    for route in snapshot.routes.iter() {
+        for target in route.rules.iter().flat_map(|rule| &rule.targets) {
+            for model in models(route, target) {
+                let provider = &target.provider;
+                let key = (Arc::clone(&provider.uid), model);
+                let Some(view) = views.get(&key) else { continue };
+                if shown.insert(key) {
+                    samples.push(sample(provider.name.to_string(), view));
+                }
+            }
+        }
+    }
+    samples
+}
+
+fn sample(provider: String, view: &View) -> TargetSample {
+    TargetSample {
+        provider,
+        model: Arc::clone(&view.model),
+        healthy: view.healthy,
+        ejections: view.ejections,
+        in_flight: view.in_flight,
+        first_token: view.first_token,
+    }
+}
+
+/// The configured names of the models that a target may be asked for.
+fn models(route: &Route, target: &Target) -> Vec<Arc<str>> {
+    match &target.model {
+        TargetModel::Fixed(model) => vec![Arc::clone(model)],
+        TargetModel::AsAsked | TargetModel::Star { .. } => {
+            let exact = route.models.iter().filter_map(|pattern| match pattern {
+                Pattern::Exact(name) => Some(target.model.resolve(name, name).into()),
+                Pattern::Prefix(_) | Pattern::Suffix(_) => None,
+            });
+            exact.chain(target.provider.models.keys().map(|name| name.as_str().into())).collect()
+        }
+    }
+}
