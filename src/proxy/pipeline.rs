@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, request::Parts};
+use rustls::RootCertStore;
 use tokio::time::Instant;
 
 use crate::{
@@ -88,6 +89,19 @@ impl Pipeline {
     /// If TLS towards providers cannot be set up.
     pub fn new(deps: Deps) -> Result<Arc<Self>, rustls::Error> {
         let upstreams = Upstreams::new(deps.allow_loopback)?;
+        Ok(Self::over(upstreams, deps))
+    }
+
+    /// A pipeline that trusts these root certificates of providers instead of the machine's.
+    ///
+    /// # Errors
+    /// If TLS towards providers cannot be set up.
+    pub fn trusting(roots: RootCertStore, deps: Deps) -> Result<Arc<Self>, rustls::Error> {
+        let upstreams = Upstreams::trusting(roots, deps.allow_loopback)?;
+        Ok(Self::over(upstreams, deps))
+    }
+
+    fn over(upstreams: Upstreams, deps: Deps) -> Arc<Self> {
         let credentials = Credentials::new(
             upstreams.tls().clone(),
             deps.environment.clone(),
@@ -100,7 +114,7 @@ impl Pipeline {
         if TargetGauges::register(&deps.metrics.registry, source).is_err() {
             tracing::warn!("another pipeline shows its targets in these metrics already");
         }
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             deps,
             upstreams,
             credentials,
@@ -109,7 +123,7 @@ impl Pipeline {
             retries: RetryBudgets::default(),
             conversations: Conversations::default(),
             created: Instant::now(),
-        }))
+        })
     }
 
     /// What is known of targets: their health, speed and load.

@@ -19,7 +19,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 use parking_lot::RwLock;
-use rustls::ClientConfig;
+use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -78,10 +78,18 @@ impl Upstreams {
     /// # Errors
     /// If the TLS library refuses its own defaults.
     pub fn new(allow_loopback: bool) -> Result<Self, rustls::Error> {
+        Self::trusting(connect::roots(), allow_loopback)
+    }
+
+    /// The same, trusting these root certificates.
+    ///
+    /// # Errors
+    /// If the TLS library refuses its own defaults.
+    pub fn trusting(roots: RootCertStore, allow_loopback: bool) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(connect::roots())
+            .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self::with_tls(tls, allow_loopback))
     }

@@ -17,6 +17,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use parking_lot::Mutex;
+use rustls::RootCertStore;
 use sluice::{
     budget::{
         BudgetPlan, Clock, Ledger, Limit, Mode, Price, Rate, Rates, SystemClock, Unit, Window,
@@ -102,6 +103,8 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Whether the configuration has been read.
     pub is_live: bool,
+    /// Root certificates of providers; the machine's if there are none.
+    pub roots: Option<RootCertStore>,
 }
 
 impl Default for World {
@@ -110,7 +113,7 @@ impl Default for World {
         let environment =
             Environment::new(|name| (name == "AWS_EC2_METADATA_DISABLED").then(|| "true".into()));
         let (limits, clock) = (Limits::default(), Arc::new(SystemClock));
-        Self { limits, environment, clock, is_live: true }
+        Self { limits, environment, clock, is_live: true, roots: None }
     }
 }
 
@@ -127,7 +130,7 @@ impl Gateway {
 
     /// The same in another world.
     pub async fn start_in(
-        World { limits, environment, clock, is_live }: World,
+        World { limits, environment, clock, is_live, roots }: World,
         routes: impl IntoIterator<Item = Route>,
     ) -> Self {
         let ledger = Arc::new(Ledger::new(clock.clone()));
@@ -142,7 +145,7 @@ impl Gateway {
             published.publish(Arc::new(snapshot(routes)));
         }
         let drain = DrainSignal::new();
-        let pipeline = Pipeline::new(Deps {
+        let deps = Deps {
             published: published.clone(),
             ledger: ledger.clone(),
             metrics: metrics.clone(),
@@ -152,7 +155,11 @@ impl Gateway {
             environment,
             clock,
             drain: drain.clone(),
-        });
+        };
+        let pipeline = match roots {
+            Some(roots) => Pipeline::trusting(roots, deps),
+            None => Pipeline::new(deps),
+        };
         let listener = Listener::bind("data", "127.0.0.1:0".parse().unwrap(), None).unwrap();
         let address = listener.address();
         let shutdown = CancellationToken::new();
@@ -238,6 +245,16 @@ impl Gateway {
     pub async fn record(&self) -> serde_json::Value {
         eventually(|| self.records.0.lock().ends_with(b"\n")).await;
         serde_json::from_slice(&self.records.0.lock()).unwrap()
+    }
+
+    /// The records of all requests, once all of them have ended.
+    pub async fn records(&self) -> Vec<serde_json::Value> {
+        eventually(|| self.metrics.inflight.get() == 0).await;
+        let ended = self.counted("sluice_requests_total", ("", ""));
+        let written = || self.records.0.lock().iter().filter(|byte| **byte == b'\n').count() as u64;
+        eventually(|| written() == ended).await;
+        let lines = String::from_utf8(self.records.0.lock().clone()).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The sum of a counter's series that have this label value; of all for an empty one.
