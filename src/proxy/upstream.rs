@@ -4,6 +4,7 @@
 mod body;
 mod connect;
 mod connection;
+mod heard;
 mod host;
 mod outgoing;
 

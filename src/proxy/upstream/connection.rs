@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -21,7 +21,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::task::coop::unconstrained;
 
-use super::{Outgoing, SendError, chain, connect::Io};
+use super::{Outgoing, SendError, chain, connect::Io, heard::Heard};
 
 /// Largest read buffer of an HTTP/1.1 connection.
 const READ_BUFFER: usize = 64 << 10;
@@ -40,6 +40,8 @@ const STREAMS: usize = 100;
 pub enum Unanswered {
     /// Nothing of it was sent: it may be sent on another connection.
     Unsent(Box<Request<Outgoing>>, SendError),
+    /// The provider says that it has done nothing about it (RFC 9113, 8.7): it may be sent again.
+    Untouched(Box<Request<Outgoing>>, SendError),
     /// It may have reached the provider.
     Lost(SendError),
 }
@@ -145,10 +147,53 @@ pub struct Http2 {
     load: Arc<Load>,
 }
 
-/// How many streams there are, and how many there may be.
+/// How many streams there are, how many there may be, and whether more are wise.
 struct Load {
     streams: AtomicUsize,
     room: AtomicUsize,
+    /// The provider takes no further request on it.
+    is_over: AtomicBool,
+    /// How often anything has come.
+    heard: Arc<AtomicU64>,
+    /// Somebody gave up waiting when this was `heard`: until anything else comes the connection may be
+    /// one whose other end is gone.
+    doubted_at: AtomicU64,
+}
+
+/// No number that `heard` reaches.
+const NEVER: u64 = u64::MAX;
+
+impl Load {
+    fn new(heard: Arc<AtomicU64>) -> Self {
+        let (streams, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (room, doubted_at) = (AtomicUsize::new(STREAMS), AtomicU64::new(NEVER));
+        Self { streams, room, is_over, heard, doubted_at }
+    }
+
+    fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    fn is_fit(&self) -> bool {
+        !self.is_over.load(Ordering::Relaxed)
+            && self.doubted_at.load(Ordering::Relaxed) != self.heard()
+    }
+}
+
+/// A request that waits for the head of its answer. Dropped before, it casts doubt on a connection on
+/// which nothing has come all the while.
+struct Wait {
+    load: Arc<Load>,
+    heard: u64,
+    is_over: bool,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if !self.is_over && self.load.heard() == self.heard {
+            self.load.doubted_at.store(self.heard, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The right to one of a connection's streams, until it is dropped.
@@ -172,6 +217,7 @@ impl Http2 {
     /// # Errors
     /// [`SendError::Connect`].
     pub async fn handshake(io: Box<dyn Io>) -> Result<Self, SendError> {
+        let (io, heard) = Heard::new(io);
         let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -182,7 +228,7 @@ impl Http2 {
             .handshake(io)
             .await
             .map_err(refused)?;
-        let load = Arc::new(Load { streams: AtomicUsize::new(0), room: AtomicUsize::new(STREAMS) });
+        let load = Arc::new(Load::new(heard));
         let told = Arc::clone(&load);
         tokio::spawn(async move {
             let driven = poll_fn(|cx| {
@@ -197,7 +243,7 @@ impl Http2 {
 
     /// Whether no request can be sent any more.
     pub fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.sender.is_closed() || self.load.is_over.load(Ordering::Relaxed)
     }
 
     /// Whether no request is on its way.
@@ -206,11 +252,12 @@ impl Http2 {
     }
 
     /// Room for one more request: beyond what the provider allows it would wait for others' ends.
+    /// None on a connection that has been closed, or that somebody has just waited on in vain.
     pub fn claim(&self) -> Option<Claimed> {
-        if self.is_closed() {
+        if self.is_closed() || !self.load.is_fit() {
             return None;
         }
-        let Load { streams, room } = &*self.load;
+        let Load { streams, room, .. } = &*self.load;
         let room = room.load(Ordering::Relaxed);
         streams
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |streams| {
@@ -231,13 +278,62 @@ impl Claimed {
         mut self,
         request: Request<Outgoing>,
     ) -> Result<(Response<Incoming>, Claim), Unanswered> {
+        let load = Arc::clone(&self.claim.0);
         if let Err(error) = self.sender.ready().await {
+            // Or it would be claimed again before its task has noticed.
+            load.is_over.store(true, Ordering::Relaxed);
             let reason = SendError::Closed(chain(&error));
             return Err(Unanswered::Unsent(Box::new(request), reason));
         }
-        let response = self.sender.try_send_request(request).await?;
-        Ok((response, self.claim))
+        let copy = copy_of(&request);
+        let heard = load.heard();
+        let mut wait = Wait { load, heard, is_over: false };
+        let answer = self.sender.try_send_request(request).await;
+        wait.is_over = true;
+        let error = match answer {
+            Ok(response) => return Ok((response, self.claim)),
+            Err(error) => error,
+        };
+        let cause = error.error();
+        let (Some(untouched), Some(copy)) = (untouched(cause), copy) else {
+            return Err(error.into());
+        };
+        if untouched == Untouched::GoneAway {
+            wait.load.is_over.store(true, Ordering::Relaxed);
+        }
+        Err(Unanswered::Untouched(Box::new(copy), SendError::Closed(chain(cause))))
     }
+}
+
+/// The same request once more; none where its body is being read while it is sent.
+fn copy_of(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
+    let Outgoing::Whole(body) = request.body() else { return None };
+    let mut copy = Request::new(Outgoing::Whole(body.clone()));
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
+/// How a provider says that it has done nothing about a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Untouched {
+    /// `REFUSED_STREAM`: the connection has too much to do.
+    Refused,
+    /// `GOAWAY` with a last stream before the request's: the connection ends.
+    GoneAway,
+}
+
+fn untouched(error: &hyper::Error) -> Option<Untouched> {
+    let cause = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
+    if !cause.is_remote() {
+        return None;
+    }
+    if cause.is_go_away() {
+        return Some(Untouched::GoneAway);
+    }
+    let is_refusal = cause.is_reset() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+    is_refusal.then_some(Untouched::Refused)
 }
 
 fn refused(error: hyper::Error) -> SendError {

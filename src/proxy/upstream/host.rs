@@ -26,6 +26,9 @@ const IDLE_TIME: Duration = Duration::from_secs(90);
 /// How long a request waits for a connection that another one makes, and that both may share, before
 /// it makes its own.
 const TURN: Duration = Duration::from_millis(500);
+/// How often a request is sent again that a provider says it has not touched: one that is restarting
+/// or full for a moment does so once.
+const RESENDS: usize = 2;
 
 /// One scheme and authority.
 pub struct Host {
@@ -114,6 +117,7 @@ impl Host {
     ) -> Result<Response<UpstreamBody>, SendError> {
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let mut resends = 0;
         loop {
             let (connection, is_reused) = match self.take() {
                 Some(connection) => (connection, true),
@@ -123,7 +127,15 @@ impl Host {
             match self.exchange(connection, &path, request).await {
                 Ok(response) => return Ok(response),
                 Err(Unanswered::Unsent(unsent, _)) if is_reused => request = *unsent,
-                Err(Unanswered::Unsent(_, error) | Unanswered::Lost(error)) => return Err(error),
+                Err(Unanswered::Untouched(untouched, _)) if resends < RESENDS => {
+                    request = *untouched;
+                    resends += 1;
+                }
+                Err(
+                    Unanswered::Unsent(_, error)
+                    | Unanswered::Untouched(_, error)
+                    | Unanswered::Lost(error),
+                ) => return Err(error),
             }
         }
     }
