@@ -10,7 +10,7 @@ use super::codec::codec;
 use super::error::{ApiError, decode_error};
 use super::opaque::OpaqueStream;
 use super::quirks::Quirks;
-use super::scan::scan;
+use super::scan::{Scan, scan};
 use super::sse::{Frame, FrameScanner};
 use super::stream::{ArrayWriter, Progress, StreamFault, StreamForm, StreamTranslator};
 use super::translate::{ResponseError, WholeResponse};
@@ -64,6 +64,15 @@ pub(super) fn in_a_200(dialect: Dialect, data: &[u8]) -> ApiError {
 /// The fault of a frame that is an error.
 pub(super) fn upstream_fault(dialect: Dialect, data: &[u8]) -> StreamFault {
     StreamFault::Upstream(in_a_200(dialect, data))
+}
+
+/// An object that is cut would break the client's own reading. Data that is no object at all is left
+/// to the client, which may know what it means.
+pub(super) fn check_object(found: &Scan<'_>, data: &[u8]) -> Result<(), StreamFault> {
+    if found.complete || !data.trim_ascii_start().starts_with(b"{") {
+        return Ok(());
+    }
+    Err(StreamFault::Malformed("an event is not one complete JSON object".into()))
 }
 
 /// Text of an answer, as far as it is text.
@@ -209,7 +218,11 @@ impl<O: Observer> StreamTranslator for PassthroughStream<O> {
         let before = self.progress.terminated;
         let last = Frame::parse(&rest);
         let blank = rest.trim_ascii().is_empty();
-        let pass = if blank { Pass::Strip } else { self.observe(&last)? };
+        let pass = match blank {
+            true => Pass::Strip,
+            // What is cut here lacks its end as the stream does.
+            false => self.observe(&last).map_err(StreamFault::at_the_end)?,
+        };
         self.progress.terminated |= self.observer.is_complete();
         if !self.progress.terminated {
             return Err(StreamFault::Truncated);

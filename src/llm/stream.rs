@@ -103,6 +103,16 @@ pub enum StreamFault {
     Truncated,
 }
 
+impl StreamFault {
+    /// The same of a stream's last frame, which lacks its end: it is cut, not wrong.
+    pub(super) fn at_the_end(self) -> Self {
+        match self {
+            Self::Malformed(_) => Self::Truncated,
+            fault => fault,
+        }
+    }
+}
+
 impl From<FrameTooLarge> for StreamFault {
     fn from(_: FrameTooLarge) -> Self {
         Self::Malformed(format!("an event is larger than {MAX_FRAME} bytes"))

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::wire::{WireUsage, finish_reason, usage_report};
 use crate::llm::Dialect;
 use crate::llm::error::{ApiError, encode_stream_error};
-use crate::llm::passthrough::{self, Pass, lossy, upstream_fault};
+use crate::llm::passthrough::{self, Pass, check_object, lossy, upstream_fault};
 use crate::llm::scan::scan;
 use crate::llm::sse::Frame;
 use crate::llm::stream::{Progress, StreamFault};
@@ -19,6 +19,7 @@ pub struct Observer {
 impl passthrough::Observer for Observer {
     fn observe(&mut self, frame: &Frame<'_>, progress: &mut Progress) -> Result<Pass, StreamFault> {
         let found = scan(&frame.data);
+        check_object(&found, &frame.data)?;
         let kind = found.kind.unwrap_or(frame.event);
         match kind {
             b"error" => return Err(upstream_fault(Dialect::Anthropic, &frame.data)),

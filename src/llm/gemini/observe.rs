@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::wire::{finish_reason, usage_of};
 use crate::llm::Dialect;
 use crate::llm::error::{ApiError, encode_stream_error};
-use crate::llm::passthrough::{self, Pass, lossy, text, upstream_fault};
+use crate::llm::passthrough::{self, Pass, check_object, lossy, text, upstream_fault};
 use crate::llm::scan::scan;
 use crate::llm::sse::Frame;
 use crate::llm::stream::{Progress, StreamFault};
@@ -20,6 +20,7 @@ pub struct Observer {
 impl passthrough::Observer for Observer {
     fn observe(&mut self, frame: &Frame<'_>, progress: &mut Progress) -> Result<Pass, StreamFault> {
         let found = scan(&frame.data);
+        check_object(&found, &frame.data)?;
         if found.error {
             return Err(upstream_fault(Dialect::Gemini, &frame.data));
         }

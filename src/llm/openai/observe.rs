@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::wire::{finish_reason, usage_of};
 use crate::llm::Dialect;
 use crate::llm::error::{ApiError, encode_stream_error};
-use crate::llm::passthrough::{self, Pass, lossy, text, upstream_fault};
+use crate::llm::passthrough::{self, Pass, check_object, lossy, text, upstream_fault};
 use crate::llm::quirks::Quirks;
 use crate::llm::scan::scan;
 use crate::llm::sse::Frame;
@@ -60,6 +60,7 @@ impl passthrough::Observer for Observer {
             return Ok(Pass::Forward);
         }
         let found = scan(data);
+        check_object(&found, data)?;
         if found.error || found.kind == Some(b"error") {
             progress.usage = usage_of(data, self.quirks).or(progress.usage);
             return Err(upstream_fault(Dialect::OpenAi, data));

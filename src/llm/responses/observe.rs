@@ -10,7 +10,7 @@ use super::wire::{WireAnswer, WireUsage};
 use crate::llm::Dialect;
 use crate::llm::chat::FinishReason;
 use crate::llm::error::{ApiError, encode_stream_error};
-use crate::llm::passthrough::{self, Pass, upstream_fault};
+use crate::llm::passthrough::{self, Pass, check_object, upstream_fault};
 use crate::llm::scan::scan;
 use crate::llm::sse::Frame;
 use crate::llm::stream::{Progress, StreamFault};
@@ -57,6 +57,7 @@ impl Observer {
 impl passthrough::Observer for Observer {
     fn observe(&mut self, frame: &Frame<'_>, progress: &mut Progress) -> Result<Pass, StreamFault> {
         let found = scan(&frame.data);
+        check_object(&found, &frame.data)?;
         let kind = found.kind.unwrap_or(frame.event);
         if matches!(kind, b"error" | b"response.failed") {
             return Err(upstream_fault(Dialect::Responses, &frame.data));
