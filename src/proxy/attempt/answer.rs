@@ -32,6 +32,8 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 const MAX_HELD_FRAMES: u32 = 64;
 /// Bytes without content that are held back at most.
 const MAX_HELD_BYTES: usize = 256 << 10;
+/// What the record says of a whole answer that stops midway.
+const SILENT: &str = "it was silent for longer than timeouts.idle";
 /// Headers in which providers put their id of the request.
 const UPSTREAM_IDS: [HeaderName; 4] = [
     HeaderName::from_static("x-request-id"),
@@ -86,7 +88,7 @@ async fn whole(
     mut body: UpstreamBody,
 ) -> Result<WholeResponse, Failure> {
     let target = &candidate.target;
-    let bytes = collect(&mut body, target, call.deadline).await?;
+    let bytes = collect(&mut body, call, target).await?;
     let whole = candidate
         .translator
         .response(&bytes, &call.context)
@@ -116,16 +118,22 @@ pub fn upstream_id(headers: &HeaderMap) -> Option<HeaderValue> {
     UPSTREAM_IDS.iter().find_map(|name| headers.get(name)).cloned()
 }
 
-async fn collect(
-    body: &mut UpstreamBody,
-    target: &Target,
-    deadline: Instant,
-) -> Result<Bytes, Failure> {
+/// An answer that has begun may not be silent for longer than a stream. White space does not begin
+/// one: providers send it, or nothing at all, while their model thinks.
+async fn collect(body: &mut UpstreamBody, call: &Call, target: &Target) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
+    let (deadline, idle) = (call.deadline, call.route.timeouts.idle);
+    let mut has_begun = false;
     loop {
-        let next = timeout_at(deadline, body.data()).await;
-        match next.map_err(|_| Failure::late(target, true))? {
+        let by = if has_begun { deadline.min(Instant::now() + idle) } else { deadline };
+        let next = timeout_at(by, body.data()).await;
+        let next = next.map_err(|_| match by < deadline {
+            true => Failure::cut_off(target, SILENT.to_owned()),
+            false => Failure::late(target, true),
+        })?;
+        has_begun |= matches!(&next, Some(Ok(data)) if !data.trim_ascii().is_empty());
+        match next {
             None => break,
             Some(Err(detail)) => return Err(Failure::cut_off(target, detail)),
             Some(Ok(data)) if first.is_empty() => first = data,
@@ -194,7 +202,11 @@ pub async fn error_answer(
 ) -> Failure {
     let (head, mut body) = response.into_parts();
     let (status, headers) = (head.status, &head.headers);
-    if status.is_redirection() || status.is_informational() {
+    if status.is_informational() {
+        let detail = format!("HTTP {}, which nobody asked for", status.as_u16());
+        return Failure::malformed(&candidate.target, detail);
+    }
+    if status.is_redirection() {
         let message = format!(
             "the provider of target {} answered with a redirect (HTTP {}), which is not followed: \
              its endpoint in AIProvider {} must be the final address",
