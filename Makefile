@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # Suites of tests/, one folder each, in the order in which they run.
-SUITES := architecture golden compatibility fuzz examples server data_plane sdk crd controller operator chart
+SUITES := architecture golden compatibility fuzz examples server data_plane faults sdk crd controller operator chart
 ADDRESS ?= 127.0.0.1:8080
 ADMIN ?= 127.0.0.1:9090
 TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sluice-tools
