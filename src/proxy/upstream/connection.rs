@@ -19,9 +19,13 @@ use hyper::{
     client::conn::{TrySendError, http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::task::coop::unconstrained;
+use tokio::{task::coop::unconstrained, time::Instant};
 
-use super::{Outgoing, SendError, chain, connect::Io, heard::Heard};
+use super::{
+    Outgoing, SendError, chain,
+    connect::Io,
+    heard::{Heard, LastHeard},
+};
 
 /// Largest read buffer of an HTTP/1.1 connection.
 const READ_BUFFER: usize = 64 << 10;
@@ -153,45 +157,41 @@ struct Load {
     room: AtomicUsize,
     /// The provider takes no further request on it.
     is_over: AtomicBool,
-    /// How often anything has come.
-    heard: Arc<AtomicU64>,
-    /// Somebody gave up waiting when this was `heard`: until anything else comes the connection may be
-    /// one whose other end is gone.
+    heard: Arc<LastHeard>,
+    /// The mark of `heard` when somebody gave up waiting: until anything else comes the connection may
+    /// be one whose other end is gone.
     doubted_at: AtomicU64,
 }
 
-/// No number that `heard` reaches.
+/// No mark.
 const NEVER: u64 = u64::MAX;
 
 impl Load {
-    fn new(heard: Arc<AtomicU64>) -> Self {
+    fn new(heard: Arc<LastHeard>) -> Self {
         let (streams, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (room, doubted_at) = (AtomicUsize::new(STREAMS), AtomicU64::new(NEVER));
         Self { streams, room, is_over, heard, doubted_at }
     }
 
-    fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
-    }
-
     fn is_fit(&self) -> bool {
         !self.is_over.load(Ordering::Relaxed)
-            && self.doubted_at.load(Ordering::Relaxed) != self.heard()
+            && self.doubted_at.load(Ordering::Relaxed) != self.heard.mark()
     }
 }
 
-/// A request that waits for the head of its answer. Dropped before, it casts doubt on a connection on
-/// which nothing has come all the while.
+/// A request that waits for the head of its answer. Dropped before, it casts doubt on a connection
+/// that was silent for most of that time.
 struct Wait {
     load: Arc<Load>,
-    heard: u64,
+    since: Instant,
     is_over: bool,
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        if !self.is_over && self.load.heard() == self.heard {
-            self.load.doubted_at.store(self.heard, Ordering::Relaxed);
+        let heard = &self.load.heard;
+        if !self.is_over && heard.silence() >= self.since.elapsed() / 2 {
+            self.load.doubted_at.store(heard.mark(), Ordering::Relaxed);
         }
     }
 }
@@ -286,8 +286,7 @@ impl Claimed {
             return Err(Unanswered::Unsent(Box::new(request), reason));
         }
         let copy = copy_of(&request);
-        let heard = load.heard();
-        let mut wait = Wait { load, heard, is_over: false };
+        let mut wait = Wait { load, since: Instant::now(), is_over: false };
         let answer = self.sender.try_send_request(request).await;
         wait.is_over = true;
         let error = match answer {

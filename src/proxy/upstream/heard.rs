@@ -1,5 +1,5 @@
-//! Counts how often anything comes on a connection, so that one whose other end is gone can be told
-//! from one that is slow.
+//! Notes when anything comes on a connection, so that one whose other end is gone can be told from one
+//! that is slow.
 
 use std::{
     pin::Pin,
@@ -8,23 +8,49 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::time::Instant;
 
 use super::connect::Io;
+
+/// When something last came on a connection.
+pub struct LastHeard {
+    since: Instant,
+    /// Microseconds after `since`.
+    at: AtomicU64,
+}
+
+impl LastHeard {
+    /// A number that changes with whatever comes.
+    pub fn mark(&self) -> u64 {
+        self.at.load(Ordering::Relaxed)
+    }
+
+    /// How long nothing has come.
+    pub fn silence(&self) -> Duration {
+        self.since.elapsed().saturating_sub(Duration::from_micros(self.mark()))
+    }
+
+    fn note(&self) {
+        let now = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.at.store(now.max(self.mark() + 1), Ordering::Relaxed);
+    }
+}
 
 /// A connection that is listened to.
 pub struct Heard {
     io: Box<dyn Io>,
-    count: Arc<AtomicU64>,
+    last: Arc<LastHeard>,
 }
 
 impl Heard {
-    /// The connection, and how often anything has come on it.
-    pub fn new(io: Box<dyn Io>) -> (Self, Arc<AtomicU64>) {
-        let count = Arc::new(AtomicU64::new(0));
-        (Self { io, count: Arc::clone(&count) }, count)
+    /// The connection, and when something last came on it.
+    pub fn new(io: Box<dyn Io>) -> (Self, Arc<LastHeard>) {
+        let last = Arc::new(LastHeard { since: Instant::now(), at: AtomicU64::new(0) });
+        (Self { io, last: Arc::clone(&last) }, last)
     }
 }
 
@@ -35,7 +61,7 @@ impl Read for Heard {
         buffer: ReadBufCursor<'_>,
     ) -> Poll<std::io::Result<()>> {
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.last.note();
         Poll::Ready(read)
     }
 }
