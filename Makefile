@@ -87,8 +87,11 @@ bench: ## Measure beside a bare hyper pass-through and nginx; writes docs/benchm
 	cargo build --release
 	cargo bench --bench proxy -- --output docs/benchmarks.md
 
+soak: ## Three providers that fail and recover in turn, 200 requests/s for MINUTES (10)
+	SOAK_MINUTES=$(or $(MINUTES),10) cargo test --test faults callers_see_failures -- --nocapture
+
 fuzz: ## Fuzz what reads the bytes of providers and callers, MINUTES (3) a target (nightly Rust and cargo-fuzz)
 	@for target in sse eventstream stream whole form; do \
 	  cargo +nightly fuzz run $$target -- -max_total_time=$$((60 * $(or $(MINUTES),3))) -max_len=4096; done
 
-.PHONY: help run test test-setup test-unit $(SUITES:%=test-%) test-e2e check check-code check-generated check-deny check-scripts generate bench fuzz
+.PHONY: help run test test-setup test-unit $(SUITES:%=test-%) test-e2e check check-code check-generated check-deny check-scripts generate bench soak fuzz

@@ -24,8 +24,12 @@ mod document;
 #[allow(dead_code, reason = "shared with the data plane's suite, which uses all of it")]
 mod fixture;
 mod frame;
+mod memory;
 mod peer;
+mod reload;
 mod run;
+mod soak;
+mod storms;
 #[path = "../data_plane/upstream.rs"]
 mod upstream;
 mod world;

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,9 @@ use crate::{
     certificate::{self, Certificate},
     frame::{self, Asked, Frame},
 };
+
+/// What is done about a request, by whether it asks for a stream.
+type Choice = Arc<dyn Fn(bool) -> Vec<Step> + Send + Sync>;
 
 /// One thing that happens on a connection.
 #[derive(Clone)]
@@ -40,6 +43,12 @@ pub enum Step {
     Drip(Vec<u8>),
     /// Send the same bytes again and again, a moment between them, until the other side leaves.
     Endless(Vec<u8>),
+    /// Send the same bytes, a moment between them, until the flag is set.
+    Until(Vec<u8>, Arc<AtomicBool>),
+    /// Wait so long.
+    Pause(Duration),
+    /// Do what is chosen now.
+    Choose(Choice),
     /// Begin HTTP/2.
     Preface,
     /// Read frames until a request is complete.
@@ -225,6 +234,11 @@ impl Wire {
     }
 }
 
+/// The script has closed the connection.
+fn ended() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}
+
 struct Connection {
     wire: Wire,
     unread: Vec<u8>,
@@ -240,28 +254,25 @@ impl Connection {
 
     async fn play(&mut self, script: &[Step]) -> io::Result<()> {
         loop {
-            for step in script {
-                match step {
-                    Step::Again => {}
-                    // A TLS connection says goodbye, and so does TCP.
-                    Step::Fin => {
-                        return match &mut self.wire {
-                            Wire::Plain(stream) => stream.shutdown().await,
-                            Wire::Tls(stream) => stream.shutdown().await,
-                        };
-                    }
-                    Step::Cut => return Ok(()),
-                    Step::Reset => {
-                        let socket = socket2::SockRef::from(self.wire.socket());
-                        return socket.set_linger(Some(Duration::ZERO));
-                    }
-                    step => self.step(step).await?,
-                }
-            }
+            self.steps(script).await?;
             if !matches!(script.last(), Some(Step::Again)) {
                 return self.silence().await;
             }
         }
+    }
+
+    /// An error ends the connection, as the other side's leaving does.
+    async fn steps(&mut self, steps: &[Step]) -> io::Result<()> {
+        for step in steps {
+            match step {
+                Step::Choose(choice) => {
+                    let chosen = choice(self.wants_stream);
+                    Box::pin(self.steps(&chosen)).await?;
+                }
+                step => self.step(step).await?,
+            }
+        }
+        Ok(())
     }
 
     async fn step(&mut self, step: &Step) -> io::Result<()> {
@@ -288,6 +299,13 @@ impl Connection {
                 self.wire.send(bytes).await?;
                 tokio::time::sleep(PAUSE).await;
             },
+            Step::Until(bytes, flag) => {
+                while !flag.load(Ordering::Relaxed) {
+                    self.wire.send(bytes).await?;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+            Step::Pause(length) => tokio::time::sleep(*length).await,
             Step::Preface => {
                 self.take(frame::PREFACE.len()).await?;
                 self.wire.send(&frame::settings()).await?;
@@ -306,7 +324,20 @@ impl Connection {
                 }
                 self.silence().await?;
             }
-            Step::Fin | Step::Cut | Step::Reset | Step::Again => {}
+            // A TLS connection says goodbye, and so does TCP.
+            Step::Fin => {
+                match &mut self.wire {
+                    Wire::Plain(stream) => stream.shutdown().await?,
+                    Wire::Tls(stream) => stream.shutdown().await?,
+                }
+                return Err(ended());
+            }
+            Step::Cut => return Err(ended()),
+            Step::Reset => {
+                socket2::SockRef::from(self.wire.socket()).set_linger(Some(Duration::ZERO))?;
+                return Err(ended());
+            }
+            Step::Again | Step::Choose(_) => {}
         }
         Ok(())
     }
