@@ -87,6 +87,9 @@ bench: ## Measure beside a bare hyper pass-through and nginx; writes docs/benchm
 	cargo build --release
 	cargo bench --bench proxy -- --output docs/benchmarks.md
 
+bench-scale: ## Compile 10,000 routes and look them up; writes docs/scale.md
+	cargo bench --bench scale -- --output docs/scale.md
+
 soak: ## Three providers that fail and recover in turn, 200 requests/s for MINUTES (10)
 	SOAK_MINUTES=$(or $(MINUTES),10) cargo test --test faults callers_see_failures -- --nocapture
 
@@ -94,4 +97,4 @@ fuzz: ## Fuzz what reads the bytes of providers and callers, MINUTES (3) a targe
 	@for target in sse eventstream stream whole form; do \
 	  cargo +nightly fuzz run $$target -- -max_total_time=$$((60 * $(or $(MINUTES),3))) -max_len=4096; done
 
-.PHONY: help run test test-setup test-unit $(SUITES:%=test-%) test-e2e check check-code check-generated check-deny check-scripts generate bench soak fuzz
+.PHONY: help run test test-setup test-unit $(SUITES:%=test-%) test-e2e check check-code check-generated check-deny check-scripts generate bench bench-scale soak fuzz

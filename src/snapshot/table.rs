@@ -140,12 +140,21 @@ impl RouteTable {
         endpoint: Option<Endpoint>,
     ) -> Option<RouteMatch<'a, 'm>> {
         let namespace = consumer.map(|consumer| &*consumer.name.namespace);
-        let admits = |index: usize| {
-            let route = &self.routes[index];
+        self.search(model, namespace, |route| {
             endpoint.is_none_or(|endpoint| route.serves(endpoint)) && route.access.admits(consumer)
-        };
+        })
+    }
+
+    /// The first route in order of precedence that `admits` the caller with a key of `namespace`.
+    fn search<'a, 'm>(
+        &'a self,
+        model: &'m str,
+        namespace: Option<&str>,
+        mut admits: impl FnMut(&Route) -> bool,
+    ) -> Option<RouteMatch<'a, 'm>> {
+        let mut admits = |index: usize| admits(&self.routes[index]);
         self.slots(model)
-            .find_map(|(slot, star)| Some((slot.choose(namespace, admits)?, star)))
+            .find_map(|(slot, star)| Some((slot.choose(namespace, &mut admits)?, star)))
             .map(|(index, star)| RouteMatch { route: &self.routes[index], star })
     }
 

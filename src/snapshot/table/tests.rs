@@ -169,3 +169,36 @@ fn a_route_answers_on_its_endpoints_only() {
         assert_eq!(name(None), "a/narrow");
     }
 }
+
+/// Look-ups in the table's indexes, and routes whose access is looked at, to find `model`.
+fn work(table: &RouteTable, model: &str, namespace: &str) -> (usize, usize) {
+    let mut looked_at = 0;
+    let found = table.search(model, Some(namespace), |route| {
+        looked_at += 1;
+        route.access.admits(Some(&consumer(namespace)))
+    });
+    assert!(found.is_some(), "{model}");
+    (table.lengths.len(), looked_at)
+}
+
+#[test]
+fn the_work_of_a_look_up_does_not_grow_with_the_number_of_routes() {
+    let work_of = |count: usize| {
+        let routes = (0..count).map(|number| {
+            let own = format!("model-{number}");
+            let mut route = route(&format!("ns-{number}/chat"), 1, &["chat", &own, "gpt-*", "*"]);
+            let namespaces = KeyNamespaces::Of(BTreeSet::from([format!("ns-{number}").into()]));
+            let allow = vec![Allow { namespaces, labels: Selector::default() }];
+            route.access = Access { anonymous: false, allow };
+            route
+        });
+        let table = table(routes.collect());
+        let last = count - 1;
+        let (own, namespace) = (format!("model-{last}"), format!("ns-{last}"));
+        [&*own, "chat", "gpt-9", "none"].map(|model| work(&table, model, &namespace))
+    };
+    let few = work_of(10);
+    assert_eq!(few, [(2, 1); 4]);
+    assert_eq!(work_of(1_000), few);
+    assert_eq!(work_of(10_000), few);
+}
