@@ -14,6 +14,7 @@ use crate::{
     case::{Fault, Form, Row, Warm},
     cases,
     fixture::eventually,
+    memory,
     peer::{Peer, Running, Step},
     world::{Objects, Recorded},
 };
@@ -53,6 +54,7 @@ const ENDLESS: Duration = Duration::from_secs(25);
 const AT_ONCE: usize = 12;
 
 async fn all() -> Vec<Found> {
+    let _alone = memory::ALONE.lock().await;
     let only = std::env::var("FAULT").ok();
     let wanted = |fault: &&Fault| only.as_ref().is_none_or(|only| fault.title.contains(only));
     let forms = FAULTS.iter().filter(wanted).flat_map(|fault| {

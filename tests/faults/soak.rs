@@ -105,6 +105,7 @@ async fn load(plan: &Plan, recorded: &Arc<Recorded>) -> (Vec<Asked>, u64) {
 }
 
 async fn soak(plan: Plan) {
+    let _alone = memory::ALONE.lock().await;
     let weather = Weather::new(plan.phase);
     let mut providers = Vec::new();
     for index in 0..PROVIDERS {
