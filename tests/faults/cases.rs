@@ -38,12 +38,12 @@ const CLOSED: Expect = Expect::Failed { error: "502 upstream_closed", reason: "c
 const CUT: Expect = Expect::Failed { error: "502 upstream_incomplete", reason: "closed", tries: 2 };
 /// The answer makes no sense.
 const MALFORMED: Expect =
-    Expect::Failed { error: "502 upstream_malformed", reason: "malformed", tries: 1 };
+    Expect::Failed { error: "502 upstream_malformed", reason: "malformed", tries: 2 };
 /// There is nothing in it.
 const EMPTY: Expect = Expect::Failed { error: "502 upstream_empty", reason: "empty", tries: 2 };
 /// Nothing came within `firstToken`.
 const SILENT: Expect =
-    Expect::Failed { error: "504 upstream_timeout", reason: "first_token_timeout", tries: 1 };
+    Expect::Failed { error: "504 upstream_timeout", reason: "first_token_timeout", tries: 2 };
 /// Tokens that ten letters of content are taken for.
 const TEN_LETTERS: u64 = 4;
 /// It ended within a stream, after content.

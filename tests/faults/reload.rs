@@ -139,7 +139,7 @@ async fn a_thousand_changes_break_no_stream_and_reset_no_counter() {
     let providers = [endless(&end).start().await, endless(&end).start().await];
     let mut objects = Objects::new();
     change(&mut objects, 0, [&providers[0].endpoint, &providers[1].endpoint]);
-    let mut recorded = Recorded::start(&objects).await;
+    let recorded = Recorded::start(&objects).await;
     let streams = join_all((0..STREAMS).map(|_| begun(&recorded))).await;
     let reading = streams.into_iter().map(|(body, _)| tokio::spawn(end_of(body)));
     let reading: Vec<_> = reading.collect();

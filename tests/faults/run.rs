@@ -98,7 +98,7 @@ async fn once(fault: &Fault, form: Form, paired: bool, complaints: &mut Vec<Stri
     let first = (fault.peer)(form).start().await;
     let second = Peer::Plain(vec![vec![Step::Request, answer::good(fault.provider), Step::Again]]);
     let second = second.start().await;
-    let mut recorded = Recorded::start(&objects(fault, paired, &first, &second)).await;
+    let recorded = Recorded::start(&objects(fault, paired, &first, &second)).await;
     let gateway = &recorded.gateway;
     if let Some(warm) = fault.warm {
         let seen = fault.caller.send(gateway, Form::Whole, false).await;

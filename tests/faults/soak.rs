@@ -116,7 +116,7 @@ async fn soak(plan: Plan) {
     let changing = tokio::spawn(weather.clone().change());
     let (asked, grown) = load(&plan, &recorded).await;
     changing.abort();
-    let mut recorded = Arc::into_inner(recorded).unwrap();
+    let recorded = Arc::into_inner(recorded).unwrap();
     let records = recorded.records().await;
     let report = Report::new(&asked, &records, &weather, grown);
     println!("{report}");

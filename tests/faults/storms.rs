@@ -84,7 +84,7 @@ async fn storm_of_429(headers: &str) {
     let refusal = answer::sized("429 Too Many Requests", headers, ERROR);
     let (limited, asked) = counting(refusal).await;
     let second = good().start().await;
-    let mut recorded = Recorded::start(&objects(&[&limited, &second])).await;
+    let recorded = Recorded::start(&objects(&[&limited, &second])).await;
     assert_eq!(storm(&recorded).await, STORM);
     assert!((1..=STORM).contains(&asked.load(Ordering::SeqCst)), "each is asked once at most");
     let records = recorded.records().await;
@@ -105,7 +105,7 @@ async fn a_storm_of_429s_that_name_a_time_is_not_seen_either() {
 #[tokio::test]
 async fn a_storm_of_failures_is_not_amplified_beyond_one_retry() {
     let (failing, asked) = counting(answer::sized("503 Service Unavailable", "", ERROR)).await;
-    let mut recorded = Recorded::start(&objects(&[&failing])).await;
+    let recorded = Recorded::start(&objects(&[&failing])).await;
     assert_eq!(storm(&recorded).await, 0);
     assert!(asked.load(Ordering::SeqCst) <= 2 * STORM);
     let records = recorded.records().await;

@@ -1,24 +1,19 @@
 //! A configuration written as users write it, compiled by the product's own compiler, and a gateway
-//! that serves it and keeps its records.
+//! that serves it.
 
-use std::{
-    io::Write,
-    sync::{Arc, Once},
-};
+use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice::{
     compile::{Inputs, Meta, Object, SecretData, Settings, compile},
     snapshot::{ObjectName, Snapshot},
-    telemetry::Writer,
 };
 use zeroize::Zeroizing;
 
 use crate::{
     certificate,
-    fixture::{Gateway, KEY, World, eventually},
+    fixture::{Gateway, KEY, World},
 };
 
 /// Objects under way to the compiler, all in the namespace `team`.
@@ -90,50 +85,24 @@ fn secret(key: &str, value: &str) -> SecretData {
     SecretData { data: data.into(), ..SecretData::default() }
 }
 
-/// A gateway and its records.
+/// A gateway that serves what has been compiled.
 pub struct Recorded {
     pub gateway: Gateway,
-    lines: Lines,
-    writer: Option<Writer>,
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Recorded {
     /// Serves these objects, trusting this suite's certificates.
     pub async fn start(objects: &Objects) -> Self {
-        keep_records();
         let roots = Some(certificate::roots());
         let world = World { is_live: false, roots, ..World::default() };
         let gateway = Gateway::start_in(world, []).await;
         gateway.published.publish(Arc::new(objects.compile()));
-        let lines = Lines::default();
-        let writer = gateway.log.start(lines.clone()).unwrap();
-        Self { gateway, lines, writer: Some(writer) }
+        Self { gateway }
     }
 
     /// The records of all requests, once all of them have ended.
-    pub async fn records(&mut self) -> Vec<Value> {
-        let inflight = &self.gateway.metrics.inflight;
-        eventually(|| inflight.get() == 0).await;
-        if let Some(writer) = self.writer.take() {
-            // It waits for its thread.
-            tokio::task::spawn_blocking(move || writer.stop()).await.unwrap();
-        }
-        let lines = String::from_utf8(self.lines.0.lock().clone()).unwrap();
-        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    pub async fn records(&self) -> Vec<Value> {
+        self.gateway.records().await
     }
 
     /// Used and reserved of every budget's first limit.
@@ -142,16 +111,4 @@ impl Recorded {
         let views = snapshot.budgets.iter().map(|budget| self.gateway.ledger.views(&budget.plan));
         views.map(|views| views.first().map_or((0, 0), |view| (view.used, view.reserved))).collect()
     }
-}
-
-/// Records are only written where something listens to them.
-fn keep_records() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::INFO)
-            .with_writer(std::io::sink)
-            .finish();
-        let _ = tracing::subscriber::set_global_default(subscriber);
-    });
 }

@@ -79,7 +79,7 @@ pub fn faults() -> Vec<Fault> {
         .both(Expect::Failed {
             error: "502 upstream_malformed",
             reason: "malformed",
-            tries: 1,
+            tries: 2,
         }),
         fault("two lengths", |_| {
             let headers = "content-length: 10\r\ncontent-length: 20\r\n";

@@ -47,7 +47,7 @@ pub fn faults() -> Vec<Fault> {
         fault("429 with `retry-after: 1`", |_| {
             plain("429 Too Many Requests", "retry-after: 1\r\n", ERROR)
         })
-        .both(failed("429 overloaded", "http_429", 1)),
+        .both(failed("429 overloaded", "http_429", 2)),
         fault("429 with `retry-after: 3600`", |_| {
             plain("429 Too Many Requests", "retry-after: 3600\r\n", ERROR)
         })
@@ -106,7 +106,7 @@ pub fn faults() -> Vec<Fault> {
         fault("no content", |_| {
             Peer::Plain(vec![after_request(answer::head("204 No Content", ""), Step::Again)])
         })
-        .whole(failed("502 upstream_malformed", "malformed", 1))
+        .whole(failed("502 upstream_malformed", "malformed", 2))
         .stream(failed("502 upstream_incomplete", "closed", 2)),
         fault("400", |_| plain("400 Bad Request", "", ERROR))
             .both(refused("400 overloaded", "http_400")),
