@@ -27,22 +27,22 @@ pub fn faults() -> Vec<Fault> {
         fault("408", |_| plain("408 Request Timeout", "", ERROR)).both(failed(
             "408 overloaded",
             "http_408",
-            1,
+            2,
         )),
         fault("409", |_| plain("409 Conflict", "", ERROR)).both(failed(
             "409 overloaded",
             "http_409",
-            1,
+            2,
         )),
         fault("425", |_| plain("425 Too Early", "", ERROR)).both(failed(
             "425 overloaded",
             "http_425",
-            1,
+            2,
         )),
         fault("429", |_| plain("429 Too Many Requests", "", ERROR)).both(failed(
             "429 overloaded",
             "http_429",
-            1,
+            2,
         )),
         fault("429 with `retry-after: 1`", |_| {
             plain("429 Too Many Requests", "retry-after: 1\r\n", ERROR)
