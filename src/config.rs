@@ -51,6 +51,9 @@ pub struct Gateway {
     pub name: String,
     /// Namespaces whose AIProviders may use the gateway's own identity in a cloud; empty: all.
     pub identity_namespaces: Vec<String>,
+    /// The zone that it runs in, as in the label `topology.kubernetes.io/zone` of its node: backends
+    /// of a Service in the same zone are preferred. None or empty: no zone is.
+    pub zone: Option<String>,
 }
 
 impl Default for Gateway {
@@ -59,6 +62,7 @@ impl Default for Gateway {
             namespace: "sluice-system".into(),
             name: "default".into(),
             identity_namespaces: Vec::new(),
+            zone: None,
         }
     }
 }

@@ -31,3 +31,4 @@ mod upstream;
 pub use body::{Body, BodyError};
 pub use limits::Limits;
 pub use pipeline::{Deps, Pipeline};
+pub use upstream::BackendState;

@@ -265,6 +265,7 @@ impl Shared {
             identity_namespaces: (config.gateway.identity_namespaces.iter())
                 .map(|namespace| namespace.as_str().into())
                 .collect(),
+            zone: (config.gateway.zone.as_deref()).filter(|z| !z.is_empty()).map(Into::into),
             builtin_prices: config.prices.builtin,
         };
         Ok(Self {

@@ -40,7 +40,7 @@ pub use failover::{FailureClass, FailureClasses, Fallback, Hedge, Retry};
 pub use identity::{AwsIdentity, AwsKeys, AwsRole, AzureIdentity, GcpIdentity, Identity};
 pub use name::ObjectName;
 pub use pattern::Pattern;
-pub use provider::{Addressing, Credential, Endpoint, KeyHeader, Model, Provider};
+pub use provider::{Addressing, Backend, Credential, Endpoint, KeyHeader, Model, Provider};
 pub use route::{Fidelity, Route, Rule, Target, TargetModel, Timeouts};
 pub use secret::SecretString;
 pub use selector::Selector;

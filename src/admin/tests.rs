@@ -78,6 +78,7 @@ fn snapshot() -> Snapshot {
         addressing: Default::default(),
         key_header: Default::default(),
         identity: None,
+        backends: None,
         endpoint: Endpoint::Mock,
         credentials: vec![Credential {
             source: "openai/api-key".into(),

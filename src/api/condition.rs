@@ -34,6 +34,13 @@ pub enum Reason {
     SecretNotFound,
     /// The Secret exists but lacks the named key, or the key is empty or not usable.
     SecretKeyNotFound,
+    /// A Service named by the object does not exist.
+    ServiceNotFound,
+    /// The Service exists but has no such port.
+    ServicePortNotFound,
+    /// `Ready=False`: no endpoint of the Service takes requests, so that none is sent; of a route,
+    /// that this holds for all of its targets. Not a mistake of the object: it passes when one is ready.
+    NoEndpoints,
     /// An AIProvider named by a route does not exist.
     ProviderNotFound,
     /// The AIProvider exists but its `allowedNamespaces` does not admit the route's namespace.
@@ -63,6 +70,9 @@ impl Reason {
             Self::ResolvedRefs => "ResolvedRefs",
             Self::SecretNotFound => "SecretNotFound",
             Self::SecretKeyNotFound => "SecretKeyNotFound",
+            Self::ServiceNotFound => "ServiceNotFound",
+            Self::ServicePortNotFound => "ServicePortNotFound",
+            Self::NoEndpoints => "NoEndpoints",
             Self::ProviderNotFound => "ProviderNotFound",
             Self::ProviderNotAllowed => "ProviderNotAllowed",
             Self::ProviderNotReady => "ProviderNotReady",

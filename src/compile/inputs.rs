@@ -1,6 +1,11 @@
 //! Everything that a compilation looks at: objects, dereferenced Secrets, namespaces, settings.
 
-use std::{collections::BTreeMap, sync::Arc};
+pub mod service;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -9,6 +14,8 @@ use crate::{
     api::{AIBudgetSpec, AIProviderSpec, AIRouteSpec, provider::ProviderAuth},
     snapshot::{ObjectName, selector::Labels},
 };
+
+use service::{ServiceData, Slices};
 
 /// All objects as they are at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +30,11 @@ pub struct Inputs {
     pub budgets: BTreeMap<ObjectName, Object<AIBudgetSpec>>,
     /// Secrets that AIProviders refer to, as far as they exist.
     pub secrets: BTreeMap<ObjectName, SecretData>,
+    /// Services that AIProviders name, of which it is known whether they exist. A folder knows of
+    /// none: they are found by their DNS names.
+    pub services: BTreeMap<ObjectName, Option<ServiceData>>,
+    /// EndpointSlices of these Services, by Service, as far as they may be read.
+    pub slices: BTreeMap<ObjectName, Arc<Slices>>,
     /// Secrets of type `sluice.dev/api-key`.
     pub consumers: BTreeMap<ObjectName, SecretData>,
     /// ConfigMaps labelled `sluice.dev/prices`.
@@ -41,6 +53,8 @@ pub struct Settings {
     pub allow_loopback: bool,
     /// Namespaces whose providers may use the gateway's own identity in a cloud; empty: all.
     pub identity_namespaces: Vec<Arc<str>>,
+    /// The zone that the gateway runs in, if known: backends of a Service in it are preferred.
+    pub zone: Option<Arc<str>>,
     /// Whether models that nobody else prices have the price of the built-in table.
     pub builtin_prices: bool,
 }
@@ -51,6 +65,7 @@ impl Default for Settings {
             gateway_namespace: "sluice-system".into(),
             allow_loopback: false,
             identity_namespaces: Vec::new(),
+            zone: None,
             builtin_prices: true,
         }
     }
@@ -119,8 +134,8 @@ impl SecretData {
 
 impl Inputs {
     /// Secrets that the providers refer to: what a source has to fetch.
-    pub fn referenced_secrets(&self) -> std::collections::BTreeSet<ObjectName> {
-        let mut names = std::collections::BTreeSet::new();
+    pub fn referenced_secrets(&self) -> BTreeSet<ObjectName> {
+        let mut names = BTreeSet::new();
         for object in self.providers.values() {
             let Some(auth) = object.spec.as_ref().ok().and_then(|spec| spec.auth.as_ref()) else {
                 continue;
@@ -139,6 +154,15 @@ impl Inputs {
             );
         }
         names
+    }
+
+    /// Services that the providers name: what a source in a cluster has to follow.
+    pub fn referenced_services(&self) -> BTreeSet<ObjectName> {
+        let named = self.providers.values().filter_map(|object| {
+            let service = object.spec.as_ref().ok()?.service.as_ref()?;
+            Some(ObjectName::new(object.meta.name.namespace.clone(), service.name.as_str()))
+        });
+        named.collect()
     }
 
     /// Labels of a namespace, with the name label that Kubernetes sets itself.

@@ -2,6 +2,7 @@
 
 mod address;
 mod auth;
+mod backends;
 mod health;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -17,8 +18,10 @@ use crate::{
     llm::{Dialect, Quirks},
     price::{PriceBook, PriceList},
     providers::openai_compatible,
-    snapshot::{ObjectName, Provider},
+    snapshot::{Backend, ObjectName, Provider},
 };
+
+use backends::Located;
 
 use super::{Inputs, Kind, Meta, ObjectKey, Problem, Verdict, Verdicts, price, selector};
 
@@ -136,6 +139,7 @@ fn compile(
     // Looked at also where the address is wrong: whoever corrects it learns of both at once.
     let context = auth::Context { meta, spec, inputs };
     let authentication = auth::authentication(context, endpoint.as_ref(), verdict);
+    let located = located(meta, spec, inputs, verdict);
     let endpoint = endpoint?;
     let headers = headers(spec).map_err(|problem| verdict.errors.push(problem)).ok()?;
     let models =
@@ -148,6 +152,7 @@ fn compile(
         kind: spec.provider_type.as_str(),
         dialects: dialects(spec),
         endpoint,
+        backends: located?,
         quirks: quirks(spec.provider_type),
         addressing: address::addressing(spec),
         key_header: auth::key_header(spec.provider_type),
@@ -161,6 +166,34 @@ fn compile(
         limits: health::limits(spec),
         ejection: health::ejection(spec),
     })
+}
+
+/// The addresses behind a Service, if they are known; nothing if the Service cannot be used.
+fn located(
+    meta: &Meta,
+    spec: &AIProviderSpec,
+    inputs: &Inputs,
+    verdict: &mut Verdict,
+) -> Option<Option<Arc<[Backend]>>> {
+    let Some(service) = &spec.service else { return Some(None) };
+    match backends::locate(service, &meta.name.namespace, inputs) {
+        Err(problem) => {
+            verdict.unresolved.push(problem);
+            None
+        }
+        Ok(Located::ByName) => Some(None),
+        Ok(Located::At(backends)) => {
+            if backends.is_empty() {
+                let message = format!(
+                    "Service {}/{} has no endpoint that is ready on port {}: nothing is sent until \
+                     one is; look at its pods",
+                    meta.name.namespace, service.name, service.port
+                );
+                verdict.waiting.push(Problem::new(Reason::NoEndpoints, message));
+            }
+            Some(Some(backends))
+        }
+    }
 }
 
 /// What a provider speaks, the main dialect first.

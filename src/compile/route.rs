@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     api::{AIRouteSpec, condition::Reason, route as api},
     llm::Endpoint,
-    snapshot::{Fidelity, Pattern, Route, Timeouts},
+    snapshot::{Fidelity, Pattern, Route, Rule, Target, Timeouts},
 };
 
 use super::{
@@ -57,6 +57,7 @@ fn compile(
     let models = models(spec).map_err(|problem| verdict.errors.push(problem)).ok()?;
     let rules = rule::compile_all(&spec.rules, &Surroundings { meta, inputs, providers }, verdict);
     let fault = rule::fault_of_all(&rules, verdict);
+    wait_for_endpoints(&rules, verdict);
     verdict.programmed = fault.is_none();
     Some(Route {
         name: meta.name.clone(),
@@ -79,6 +80,22 @@ fn compile(
         hedge: failover::hedge(spec.hedge.as_ref()),
         budgets: Vec::new(),
     })
+}
+
+/// Says so where every target is a Service that has no endpoint at the moment.
+fn wait_for_endpoints(rules: &[Arc<Rule>], verdict: &mut Verdict) {
+    let targets = rules.iter().flat_map(|rule| &rule.targets);
+    let mut usable = targets.filter(|target| target.weight > 0).peekable();
+    let Some(first) = usable.peek().map(|target| target.provider.name.clone()) else { return };
+    let is_empty =
+        |target: &Arc<Target>| target.provider.backends.as_ref().is_some_and(|b| b.is_empty());
+    if usable.all(is_empty) {
+        let message = format!(
+            "no target has an endpoint that is ready: requests are answered by 503 until one is; see \
+             the status of AIProvider {first}"
+        );
+        verdict.waiting.push(Problem::new(Reason::NoEndpoints, message));
+    }
 }
 
 fn models(spec: &AIRouteSpec) -> Result<Vec<Pattern>, Problem> {

@@ -56,6 +56,8 @@ pub struct Verdict {
     pub errors: Vec<Problem>,
     /// References that lead nowhere; none: ResolvedRefs.
     pub unresolved: Vec<Problem>,
+    /// What keeps it from working for now and is nobody's mistake in the object; none: Ready.
+    pub waiting: Vec<Problem>,
     /// What works but is likely not meant.
     pub warnings: Vec<String>,
     /// Whether the snapshot contains the object, be it in part.
@@ -90,10 +92,10 @@ impl Verdict {
 
     /// Whether nothing is wrong and the object is served.
     pub fn is_ready(&self) -> bool {
-        self.errors.is_empty() && self.unresolved.is_empty() && self.programmed
+        self.problems().next().is_none() && self.waiting.is_empty() && self.programmed
     }
 
-    /// Every problem, errors first.
+    /// Every problem, errors first; not what is waited for.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.errors.iter().chain(&self.unresolved)
     }

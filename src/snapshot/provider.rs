@@ -1,6 +1,6 @@
 //! Providers: where requests are sent, with what credentials, at what price.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, uri::Authority, uri::Scheme};
 
@@ -27,6 +27,9 @@ pub struct Provider {
     pub quirks: Quirks,
     /// Where it is.
     pub endpoint: Endpoint,
+    /// The addresses behind the endpoint's name, where a cluster tells them: one of them is called,
+    /// and nothing if there is none. `None`: the name is looked up.
+    pub backends: Option<Arc<[Backend]>>,
     /// How paths are made of its base URL.
     pub addressing: Addressing,
     /// How a key is presented.
@@ -110,6 +113,17 @@ pub enum Endpoint {
     },
     /// The built-in mock.
     Mock,
+}
+
+/// One of the servers behind a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The zone that it is in, if the cluster says so.
+    pub zone: Option<Arc<str>>,
+    /// Whether the gateway should prefer it for its place.
+    pub is_near: bool,
 }
 
 impl fmt::Display for Endpoint {

@@ -1,11 +1,12 @@
 //! Objects from a cluster: watches that keep [`Current`] as the API server has it.
 //!
 //! Reads only what is needed: the custom resources, Secrets that hold API keys, namespaces' labels,
-//! ConfigMaps with prices, and one by one the Secrets that AIProviders refer to. Decides nothing and writes nothing. When
-//! the API server is away, what was read last stays.
+//! ConfigMaps with prices, and one by one the Secrets and Services that AIProviders refer to. Decides
+//! nothing and writes nothing. When the API server is away, what was read last stays.
 
 mod connection;
 mod decode;
+mod endpoint;
 mod namespace;
 mod object;
 mod prices;
@@ -61,7 +62,7 @@ pub struct Sinks {
 }
 
 /// Watches until `shutdown`. Marks the inputs as synced when every watch has delivered its first
-/// list and every Secret that those objects refer to has been looked for once.
+/// list and everything that those objects refer to has been looked for once.
 pub async fn run(
     client: kube::Client,
     config: ClusterConfig,

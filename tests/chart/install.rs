@@ -11,6 +11,8 @@ use crate::source;
 const SYSTEM: &str = "sluice-system";
 const PATIENCE: Duration = Duration::from_secs(30);
 const KINDS: [&str; 3] = ["aiprovider/mock", "airoute/mock", "aibudget/small"];
+/// An address for documentation (RFC 5737): its endpoint is never called.
+const ENDPOINT: &str = "198.51.100.7";
 
 fn helm(cluster: &Cluster, verb: &str, settings: &[&str]) {
     let chart = source("charts/sluice");
@@ -43,6 +45,9 @@ fn tenant(namespace: &str) -> String {
         object("AIProvider", "mock", json!({"type": "Mock"})),
         object("AIRoute", "mock", json!({"models": ["mock*"], "rules": rules})),
         object("AIBudget", "small", json!({"limits": limits})),
+        object("AIProvider", "vllm", json!({"type": "VLLM", "service": {"name": "vllm", "port": 80}})),
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "vllm", "namespace": namespace},
+            "spec": {"ports": [{"port": 80, "targetPort": 8000}]}},
         {"apiVersion": "v1", "kind": "Secret", "type": "sluice.dev/api-key",
             "metadata": {"name": "caller", "namespace": namespace},
             "stringData": {"key": key(namespace)}},
@@ -90,6 +95,8 @@ fn environment(container: &Value) -> Vec<(&str, &str)> {
             let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
                 Some("metadata.name") => "sluice-0",
                 Some("metadata.namespace") => SYSTEM,
+                // A node without a zone.
+                Some("metadata.labels['topology.kubernetes.io/zone']") => "",
                 _ => variable["value"].as_str().unwrap(),
             };
             (name, value)
@@ -104,6 +111,35 @@ fn expect_ready(cluster: &Cluster, namespace: &str) {
         let now = cluster.kubectl(&["get", object, "-n", namespace, "-o", "yaml"], "").stdout;
         assert!(waited.success(), "{}\n{now}", waited.stderr);
     }
+}
+
+/// A Service without an endpoint is seen to have none, and then to have one.
+fn expect_endpoints_to_be_followed(cluster: &Cluster, namespace: &str) {
+    let ready = |status: &str, reason: &str| {
+        eventually(PATIENCE, || {
+            let provider = get(cluster, &["aiprovider", "vllm", "--namespace", namespace]);
+            let conditions = provider["status"]["conditions"].as_array().cloned();
+            let is_it = |condition: &Value| {
+                condition["type"] == "Ready"
+                    && condition["status"] == status
+                    && condition["reason"] == reason
+            };
+            let found = conditions.unwrap_or_default().iter().any(is_it);
+            found.then_some(()).ok_or_else(|| provider["status"].to_string())
+        });
+    };
+    ready("False", "NoEndpoints");
+    cluster.apply(
+        &json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": "vllm-1", "namespace": namespace,
+                "labels": {"kubernetes.io/service-name": "vllm"}},
+            "ports": [{"name": "", "port": 8000, "protocol": "TCP"}],
+            "endpoints": [{"addresses": [ENDPOINT], "conditions": {"ready": true}}],
+        })
+        .to_string(),
+    );
+    ready("True", "Ready");
 }
 
 fn expect_an_answer(sluice: &Sluice, namespace: &str) {
@@ -168,6 +204,7 @@ fn a_release_serves_with_just_its_own_rights_and_leaves_nothing_behind() {
     expect_ready(&cluster, "team-a");
     expect_an_answer(&sluice, "team-a");
     expect_an_event(&cluster, "team-a");
+    expect_endpoints_to_be_followed(&cluster, "team-a");
     expect_nothing_forbidden(&sluice);
     assert!(sluice.terminate().success(), "{}", sluice.log());
 
@@ -209,6 +246,7 @@ fn a_release_for_listed_namespaces_serves_with_roles_alone() {
     expect_ready(&cluster, "team-b");
     expect_an_answer(&sluice, "team-b");
     expect_an_event(&cluster, "team-b");
+    expect_endpoints_to_be_followed(&cluster, "team-b");
     expect_nothing_forbidden(&sluice);
 
     let account = cluster.service_account_kubeconfig(SYSTEM, "sluice");

@@ -155,14 +155,15 @@ fn config_maps_are_read_in_the_gateways_own_namespace_alone() {
 }
 
 #[test]
-fn no_rule_has_a_wildcard_and_none_writes_secrets() {
+fn no_rule_has_a_wildcard_and_none_writes_secrets_or_services() {
     let objects = objects(&template(&Offline::new(), &[]));
     let roles = objects.iter().filter(|object| {
         object["kind"].as_str().is_some_and(|kind| kind == "Role" || kind == "ClusterRole")
     });
     for rule in roles.flat_map(|role| role["rules"].as_array().unwrap()) {
         assert!(!rule.to_string().contains('*'), "{rule}");
-        if rule["resources"].to_string().contains("secrets") {
+        let reads = ["secrets", "services", "endpointslices"];
+        if reads.iter().any(|kind| rule["resources"].to_string().contains(kind)) {
             assert_eq!(rule["verbs"], serde_json::json!(["get", "list", "watch"]));
         }
     }

@@ -369,6 +369,7 @@ pub fn provider_at(address: SocketAddr, dialect: Dialect) -> Provider {
             Dialect::Anthropic => KeyHeader::XApiKey,
             _ => KeyHeader::Bearer,
         },
+        backends: None,
         identity: None,
         endpoint: Endpoint::Http {
             scheme: Scheme::HTTP,

@@ -15,6 +15,15 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch]
+# Services that AIProviders name (service:), read only: each is watched by its name, and its EndpointSlices by the
+# label kubernetes.io/service-name, once an AIProvider names it. So a cluster with 10,000 slices is never listed for
+# one provider. Without this rule such providers are reached by the Service's DNS name.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch]
 # Events on transitions; patch counts repetitions up.
 - apiGroups: [events.k8s.io]
   resources: [events]

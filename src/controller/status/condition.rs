@@ -121,10 +121,11 @@ fn programmed(verdict: &Verdict) -> Statement<'static> {
 
 fn ready(verdict: &Verdict) -> Statement<'static> {
     let holds = verdict.is_ready();
-    let (reason, message) = match verdict.problems().next() {
-        Some(first) => (first.reason, problems(verdict)),
-        None if holds => (Reason::Ready, "works".to_owned()),
-        None => (Reason::NotProgrammed, problems(verdict)),
+    let (reason, message) = match (verdict.problems().next(), verdict.waiting.first()) {
+        (Some(first), _) => (first.reason, problems(verdict)),
+        (None, Some(first)) => (first.reason, messages(&verdict.waiting)),
+        (None, None) if holds => (Reason::Ready, "works".to_owned()),
+        (None, None) => (Reason::NotProgrammed, problems(verdict)),
     };
     Statement { type_: READY, holds, reason, message }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     Statuses, decode,
-    reference::{Owners, References},
+    reference::{Owners, Reference, References},
     statuses::Seen,
     watch::{Need, Sink, Subject},
 };
@@ -38,8 +38,8 @@ pub(super) struct Objects<S> {
     context: Context,
     kind: Kind,
     map: fn(&mut Inputs) -> &mut Map<S>,
-    /// Secrets that an object refers to.
-    secrets: fn(&Object<S>) -> BTreeSet<ObjectName>,
+    /// What an object refers to.
+    references: fn(&Object<S>) -> BTreeSet<Reference>,
 }
 
 /// The objects of a kind, read as they are: one that can't be understood must not hide the others.
@@ -69,13 +69,17 @@ where
 
 impl Objects<AIProviderSpec> {
     pub(super) fn providers(context: &Context) -> Self {
-        let secrets = |object: &Object<AIProviderSpec>| {
-            let name = object.meta.name.clone();
-            Inputs { providers: [(name, object.clone())].into(), ..Inputs::default() }
-                .referenced_secrets()
+        let references = |object: &Object<AIProviderSpec>| {
+            let providers = [(object.meta.name.clone(), object.clone())].into();
+            let inputs = Inputs { providers, ..Inputs::default() };
+            let secrets = inputs.referenced_secrets().into_iter().map(Reference::Secret);
+            let services = inputs.referenced_services().into_iter();
+            secrets
+                .chain(services.flat_map(|s| [Reference::Service(s.clone()), Reference::Slices(s)]))
+                .collect()
         };
         let context = context.clone();
-        Self { context, kind: Kind::Provider, map: |inputs| &mut inputs.providers, secrets }
+        Self { context, kind: Kind::Provider, map: |inputs| &mut inputs.providers, references }
     }
 }
 
@@ -85,7 +89,7 @@ impl Objects<AIRouteSpec> {
             context: context.clone(),
             kind: Kind::Route,
             map: |inputs| &mut inputs.routes,
-            secrets: |_| BTreeSet::new(),
+            references: |_| BTreeSet::new(),
         }
     }
 }
@@ -96,7 +100,7 @@ impl Objects<AIBudgetSpec> {
             context: context.clone(),
             kind: Kind::Budget,
             map: |inputs| &mut inputs.budgets,
-            secrets: |_| BTreeSet::new(),
+            references: |_| BTreeSet::new(),
         }
     }
 }
@@ -114,13 +118,13 @@ impl<S> Objects<S> {
         self.kind == Kind::Provider
     }
 
-    /// What objects refer to; empty for kinds that refer to no Secret.
+    /// What objects refer to; empty for kinds that refer to nothing.
     fn owners<'a>(&self, objects: impl IntoIterator<Item = &'a Object<S>>) -> Owners
     where
         S: 'a,
     {
         let objects = objects.into_iter().filter(|_| self.has_references());
-        objects.map(|object| (object.meta.name.clone(), (self.secrets)(object))).collect()
+        objects.map(|object| (object.meta.name.clone(), (self.references)(object))).collect()
     }
 
     fn settle(&self, owners: Owners) {

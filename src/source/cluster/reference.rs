@@ -1,5 +1,6 @@
-//! Secrets that AIProviders refer to: each is watched by its name, only while something refers to
-//! it.
+//! What AIProviders refer to: Secrets and Services are each watched by their name, and the
+//! EndpointSlices of a Service by its label, only while something refers to them. So the work grows
+//! with what is used and not with what a cluster or a namespace holds.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,8 +9,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
+use kube::Client;
 use parking_lot::Mutex;
 use tokio::{
     sync::{oneshot, watch},
@@ -19,19 +19,41 @@ use tokio::{
 
 use super::{
     connection::Connection,
-    secret,
-    watch::{Need, Sink, Subject, Watch},
+    endpoint, secret,
+    watch::{Sink, Subject, Watch},
 };
-use crate::{compile::SecretData, snapshot::ObjectName, source::Current};
+use crate::{compile::Inputs, snapshot::ObjectName, source::Current};
 
-/// The longest that an object waits for the Secrets that it refers to. Then it is taken without
-/// them, and they are added when they come.
+/// The longest that an object waits for what it refers to. Then it is taken without, and the rest is
+/// added when it comes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Secrets by the AIProvider that refers to them.
-pub(super) type Owners = BTreeMap<ObjectName, BTreeSet<ObjectName>>;
+/// What is referred to.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Reference {
+    /// A Secret.
+    Secret(ObjectName),
+    /// A Service.
+    Service(ObjectName),
+    /// The EndpointSlices of a Service.
+    Slices(ObjectName),
+}
 
-/// The watches of referenced Secrets.
+impl Reference {
+    /// Removes it from the inputs. Whether it was there.
+    fn remove(&self, inputs: &mut Inputs) -> bool {
+        match self {
+            Self::Secret(name) => inputs.secrets.remove(name).is_some(),
+            Self::Service(name) => inputs.services.remove(name).is_some(),
+            Self::Slices(name) => inputs.slices.remove(name).is_some(),
+        }
+    }
+}
+
+/// What each AIProvider refers to.
+pub(super) type Owners = BTreeMap<ObjectName, BTreeSet<Reference>>;
+
+/// The watches of what is referred to.
 pub(super) struct References {
     client: Client,
     current: Arc<Current>,
@@ -42,12 +64,12 @@ pub(super) struct References {
 #[derive(Default)]
 struct State {
     owners: Owners,
-    watched: BTreeMap<ObjectName, Watched>,
+    watched: BTreeMap<Reference, Watched>,
 }
 
 struct Watched {
     task: AbortHandle,
-    /// True once it is known whether the Secret exists.
+    /// True once it is known what there is.
     known: watch::Receiver<bool>,
 }
 
@@ -61,8 +83,8 @@ impl References {
     }
 
     /// Watches what `owners` refer to, besides what they referred to before, and waits until it is
-    /// known of each Secret whether it exists: so that a new provider is not called broken while
-    /// its Secret is on its way. [`Self::settle`] has to follow.
+    /// known of each whether it exists: so that a new provider is not called broken while its Secret
+    /// is on its way. [`Self::settle`] has to follow.
     pub(super) async fn ensure(&self, owners: &Owners) {
         let mut known = Vec::new();
         {
@@ -79,7 +101,7 @@ impl References {
             // An error means that the watch has been stopped meanwhile.
             let _ = known.wait_for(|known| *known).await;
         });
-        // Too late is not an error: the Secret is then reported as missing until it comes.
+        // Too late is not an error: a Secret is then reported as missing until it comes.
         let _ = timeout(PATIENCE, join_all(wait)).await;
     }
 
@@ -90,7 +112,7 @@ impl References {
         let State { owners: all, watched } = &mut *state;
         all.extend(owners);
         all.retain(|_, names| !names.is_empty());
-        let referenced: BTreeSet<&ObjectName> = all.values().flatten().collect();
+        let referenced: BTreeSet<&Reference> = all.values().flatten().collect();
         let mut gone = BTreeSet::new();
         watched.retain(|name, watch| {
             let is_used = referenced.contains(name);
@@ -104,9 +126,11 @@ impl References {
             return;
         }
         self.current.update(|inputs| {
-            let before = inputs.secrets.len();
-            inputs.secrets.retain(|name, _| !gone.contains(name));
-            inputs.secrets.len() != before
+            let mut differs = false;
+            for reference in &gone {
+                differs |= reference.remove(inputs);
+            }
+            differs
         });
     }
 
@@ -116,9 +140,26 @@ impl References {
         watched.into_values().for_each(|watch| watch.task.abort());
     }
 
-    fn watch(&self, name: &ObjectName) -> Watched {
-        let sink = Referenced { name: name.clone(), current: self.current.clone() };
-        let watch = Watch::new(self.client.clone(), subject(name), self.connection.clone());
+    fn watch(&self, reference: &Reference) -> Watched {
+        let current = self.current.clone();
+        match reference {
+            Reference::Secret(name) => {
+                let sink = secret::Referenced { name: name.clone(), current };
+                self.start(secret::referenced(name), sink)
+            }
+            Reference::Service(name) => {
+                let sink = endpoint::ReferencedService { name: name.clone(), current };
+                self.start(endpoint::service(name), sink)
+            }
+            Reference::Slices(name) => {
+                let sink = endpoint::ReferencedSlices { service: name.clone(), current };
+                self.start(endpoint::slices(name), sink)
+            }
+        }
+    }
+
+    fn start<S: Sink>(&self, subject: Subject<S::Object>, sink: S) -> Watched {
+        let watch = Watch::new(self.client.clone(), subject, self.connection.clone());
         let (first, listed) = oneshot::channel();
         let (know, known) = watch::channel(false);
         let task = tokio::spawn(async move {
@@ -130,56 +171,5 @@ impl References {
             tokio::join!(run, tell);
         });
         Watched { task: task.abort_handle(), known }
-    }
-}
-
-fn subject(name: &ObjectName) -> Subject<Secret> {
-    let namespace = name.namespace.clone();
-    Subject {
-        kind: "Secret",
-        remedy: "providers that name it can't authenticate; add a rule {apiGroups: [\"\"], \
-                 resources: [secrets], verbs: [get, list, watch]} for the provider's namespace",
-        need: Need::Optional,
-        api: Box::new(move |client| Api::namespaced(client, &namespace)),
-        fields: Some(format!("metadata.name={}", name.name)),
-        labels: None,
-    }
-}
-
-/// Puts one Secret's data into the inputs.
-struct Referenced {
-    name: ObjectName,
-    current: Arc<Current>,
-}
-
-impl Referenced {
-    fn set(&self, secret: Option<Secret>) {
-        let data = secret.map(|secret| SecretData { data: secret::data(secret), ..<_>::default() });
-        self.current.update(|inputs| {
-            if inputs.secrets.get(&self.name) == data.as_ref() {
-                return false;
-            }
-            match data {
-                Some(data) => inputs.secrets.insert(self.name.clone(), data),
-                None => inputs.secrets.remove(&self.name),
-            };
-            true
-        });
-    }
-}
-
-impl Sink for Referenced {
-    type Object = Secret;
-
-    async fn replace(&mut self, objects: Vec<Secret>) {
-        self.set(objects.into_iter().next());
-    }
-
-    async fn apply(&mut self, object: Secret) {
-        self.set(Some(object));
-    }
-
-    fn delete(&mut self, _: Secret) {
-        self.set(None);
     }
 }

@@ -1,4 +1,5 @@
-//! Secrets that hold API keys of consumers, by type; and the reading of any Secret's data.
+//! Secrets that hold API keys of consumers, by type; those that AIProviders refer to, by name; and the
+//! reading of any Secret's data.
 
 use std::sync::Arc;
 
@@ -91,4 +92,56 @@ fn name(secret: &Secret) -> Option<ObjectName> {
 pub(super) fn data(secret: Secret) -> std::collections::BTreeMap<String, Zeroizing<Vec<u8>>> {
     let data = secret.data.unwrap_or_default();
     data.into_iter().map(|(key, value)| (key, Zeroizing::new(value.0))).collect()
+}
+
+/// One Secret, by its name.
+pub(super) fn referenced(name: &ObjectName) -> Subject<Secret> {
+    let namespace = name.namespace.clone();
+    Subject {
+        kind: "Secret",
+        remedy: "providers that name it can't authenticate; add a rule {apiGroups: [\"\"], \
+                 resources: [secrets], verbs: [get, list, watch]} for the provider's namespace",
+        need: Need::Optional,
+        api: Box::new(move |client| Api::namespaced(client, &namespace)),
+        fields: Some(format!("metadata.name={}", name.name)),
+        labels: None,
+    }
+}
+
+/// Puts one Secret's data into the inputs.
+pub(super) struct Referenced {
+    pub(super) name: ObjectName,
+    pub(super) current: Arc<Current>,
+}
+
+impl Referenced {
+    fn set(&self, secret: Option<Secret>) {
+        let data = secret.map(|secret| SecretData { data: data(secret), ..<_>::default() });
+        self.current.update(|inputs| {
+            if inputs.secrets.get(&self.name) == data.as_ref() {
+                return false;
+            }
+            match data {
+                Some(data) => inputs.secrets.insert(self.name.clone(), data),
+                None => inputs.secrets.remove(&self.name),
+            };
+            true
+        });
+    }
+}
+
+impl Sink for Referenced {
+    type Object = Secret;
+
+    async fn replace(&mut self, objects: Vec<Secret>) {
+        self.set(objects.into_iter().next());
+    }
+
+    async fn apply(&mut self, object: Secret) {
+        self.set(Some(object));
+    }
+
+    fn delete(&mut self, _: Secret) {
+        self.set(None);
+    }
 }
