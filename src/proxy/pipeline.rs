@@ -15,7 +15,7 @@ use crate::{
         encode_models, peek, peek_form,
     },
     route::{self, Choice, Conversations, Refused, RetryBudgets, Targets},
-    snapshot::{Consumer, Published, Snapshot},
+    snapshot::{Consumer, Provider, Published, Snapshot},
     telemetry::{AccessLog, Metrics, Outcome, Record, TargetGauges, brief},
 };
 
@@ -36,7 +36,7 @@ use super::{
     server::DrainSignal,
     session::{Source, session},
     settle::Settlement,
-    upstream::Upstreams,
+    upstream::{BackendState, Upstreams},
 };
 
 /// What a pipeline works with.
@@ -102,6 +102,7 @@ impl Pipeline {
     }
 
     fn over(upstreams: Upstreams, deps: Deps) -> Arc<Self> {
+        let upstreams = upstreams.following(Arc::clone(&deps.published));
         let credentials = Credentials::new(
             upstreams.tls().clone(),
             deps.environment.clone(),
@@ -167,6 +168,11 @@ impl Pipeline {
                 respond::reject(dialect, &rejection, &settlement.record)
             }
         }
+    }
+
+    /// The servers behind a provider that is a Service, as this replica sees them; empty for others.
+    pub fn backends(&self, provider: &Provider) -> Vec<BackendState> {
+        self.upstreams.backends(provider)
     }
 
     /// Counts a request that the server refused before it came here: it has no record, for what is

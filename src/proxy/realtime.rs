@@ -206,7 +206,7 @@ async fn once(
             pipeline.credentials.authorize(identity, &mut request, &[]).await?;
         }
         let quotable = Quotable::of(request.headers());
-        let response = pipeline.upstreams.upgrade(provider.connect_timeout, request).await?;
+        let response = pipeline.upstreams.upgrade(&**provider, request).await?;
         Ok((response, quotable))
     };
     let sent = timeout(by.route.timeouts.first_token, sent).await;
@@ -232,7 +232,7 @@ async fn once(
 fn switch(
     pipeline: &Pipeline,
     (asked, client): (&Asked, Option<OnUpgrade>),
-    response: Response<UpstreamBody>,
+    mut response: Response<UpstreamBody>,
     mut session: Session,
 ) -> Response<Body> {
     let mut headers = handshake::response(response.headers(), asked);
@@ -241,8 +241,11 @@ fn switch(
     let deadline = session.started() + limits.realtime_total;
     let pace = Pace { idle: limits.realtime_idle, deadline, drain: pipeline.deps.drain.clone() };
     let guard = Guard::new([asked.model.as_str().into(), session.model()]);
-    let upstream = hyper::upgrade::on(response);
+    let upstream = hyper::upgrade::on(&mut response);
+    let answer = response.into_body();
     let run = async move {
+        // Its backend is busy with it for as long as the session.
+        let _answer = answer;
         let Some(client) = client else { return };
         // Without both there is no session: dropping it settles it.
         let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };

@@ -3,6 +3,7 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a failed step ends the test, with its reason"
 )]
@@ -10,6 +11,7 @@
 #[path = "../cluster/harness.rs"]
 mod cluster;
 
+mod endpoints;
 mod failures;
 mod main_job;
 mod rotation;

@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{Arc, Condvar, Mutex},
     thread,
 };
@@ -24,9 +24,14 @@ struct Shared {
 }
 
 impl Upstream {
-    /// Listens on a free port.
+    /// Listens on a free port of the loopback.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(IpAddr::from([127, 0, 0, 1]))
+    }
+
+    /// Listens on a free port of one of this machine's addresses.
+    pub fn start_at(address: IpAddr) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::<Shared>::default();
         let serving = Arc::clone(&shared);
@@ -45,6 +50,16 @@ impl Upstream {
         format!("http://{}/v1", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many requests it has had.
+    pub fn requests(&self) -> usize {
+        self.shared.keys.lock().unwrap().len()
+    }
+
     /// The last key that was presented.
     pub fn last_key(&self) -> Option<String> {
         self.shared.keys.lock().unwrap().last().cloned()
@@ -55,6 +70,16 @@ impl Upstream {
         *self.shared.open.lock().unwrap() = true;
         self.shared.opened.notify_all();
     }
+}
+
+/// An address of this machine that others could call it by: an API server takes no loopback address
+/// for an endpoint.
+pub fn own_address() -> Option<IpAddr> {
+    // No packet is sent for this: it only asks which address one would come from.
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("198.51.100.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
 fn answer(connection: TcpStream, shared: &Shared) -> std::io::Result<()> {

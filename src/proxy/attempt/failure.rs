@@ -30,6 +30,8 @@ const MAX_DETAIL: usize = 160;
 pub enum Reason {
     /// No connection.
     Connect,
+    /// The provider is a Service that has no endpoint which takes requests.
+    NoEndpoints,
     /// The connection ended before the answer was complete, or the stream before its first content.
     Closed,
     /// No first token (stream) or no head (whole) in time.
@@ -67,6 +69,7 @@ impl Reason {
     pub fn word(self) -> Cow<'static, str> {
         match self {
             Self::Connect => "connect".into(),
+            Self::NoEndpoints => "no_endpoints".into(),
             Self::Closed => "closed".into(),
             Self::FirstToken => "first_token_timeout".into(),
             Self::Deadline => "deadline".into(),
@@ -96,7 +99,7 @@ impl Reason {
                 Class::Of(FailureClass::Auth)
             }
             Self::Status(status) | Self::ErrorEvent(status) => of_status(status),
-            Self::Fidelity => Class::OfTarget,
+            Self::Fidelity | Self::NoEndpoints => Class::OfTarget,
             Self::Deadline | Self::Translation | Self::NoTarget | Self::AccountLimit => {
                 Class::OfRequest
             }
@@ -227,7 +230,8 @@ impl Failure {
             | Reason::Malformed => End::Failed(self.retry_after),
             Reason::Deadline if waited >= IN_VAIN => End::Failed(None),
             Reason::Deadline | Reason::Filtered => End::Unjudged,
-            Reason::Credentials
+            Reason::NoEndpoints
+            | Reason::Credentials
             | Reason::CredentialsUnavailable
             | Reason::OwnCredential
             | Reason::Translation
@@ -264,12 +268,14 @@ impl Failure {
         let (reason, code) = match error {
             SendError::Connect(_) => (Reason::Connect, "upstream_unreachable"),
             SendError::Closed(_) => (Reason::Closed, "upstream_closed"),
+            SendError::NoEndpoints => (Reason::NoEndpoints, "upstream_no_endpoints"),
             SendError::Credentials(_) => {
                 (Reason::CredentialsUnavailable, "upstream_credentials_unavailable")
             }
         };
         let what = match reason {
             Reason::Connect => "cannot be reached".to_owned(),
+            Reason::NoEndpoints => "has no server that is ready at the moment".to_owned(),
             // Why is the owner's business, and stands in the log.
             Reason::CredentialsUnavailable => format!(
                 "was not called, for the gateway got no credentials for it: the owner of AIProvider \
@@ -279,7 +285,10 @@ impl Failure {
             _ => "closed the connection without an answer".to_owned(),
         };
         let message = format!("the provider of target {} {what}", target.name);
-        let status = StatusCode::BAD_GATEWAY;
+        let status = match reason {
+            Reason::NoEndpoints => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_GATEWAY,
+        };
         Self::new(reason, status, code, message).with_detail(error.to_string())
     }
 

@@ -249,7 +249,7 @@ impl Attempts<'_> {
             Box::pin(credentials.authorize(identity, &mut request, &translated.body)).await?;
         }
         let quotable = Quotable::of(request.headers());
-        let response = self.gateway.upstreams.send(provider.connect_timeout, request).await?;
+        let response = self.gateway.upstreams.send(&**provider, request).await?;
         Ok((response, quotable))
     }
 }

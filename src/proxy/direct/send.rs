@@ -78,7 +78,7 @@ pub async fn exchange(
             pipeline.credentials.authorize(identity, &mut request, &signed).await?;
         }
         let quotable = Quotable::of(request.headers());
-        let sent = pipeline.upstreams.send(call.provider.connect_timeout, request).await;
+        let sent = pipeline.upstreams.send(&*call.provider, request).await;
         sent.map(|response| (response, quotable))
     });
     let result = loop {
@@ -153,6 +153,11 @@ fn unsent(error: &SendError, progress: &Progress) -> (Rejection, &'static str) {
             return (Rejection::refuse(status, kind, "request_timeout", message), "client_silent");
         }
         (None, SendError::Connect(_)) => ("upstream_unreachable", "the provider cannot be reached"),
+        (None, SendError::NoEndpoints) => {
+            let message = "the provider has no server that is ready at the moment";
+            let code = "upstream_no_endpoints";
+            return (failure(StatusCode::SERVICE_UNAVAILABLE, code, message), "no_endpoints");
+        }
         (None, SendError::Closed(_)) => {
             ("upstream_closed", "the provider closed the connection without an answer")
         }

@@ -13,40 +13,54 @@ use hyper::body::Incoming;
 
 use super::{
     super::mock,
-    SendError, chain,
+    SendError,
+    backend::Held,
+    chain,
     connection::{Claim, Http1},
     host::Host,
 };
 
-/// The answer's body as it comes from a provider.
-pub enum UpstreamBody {
-    /// From an HTTP/1.1 connection.
+/// The answer's body as it comes from a provider. While there is one, its backend counts as busy
+/// with it.
+pub struct UpstreamBody {
+    source: Source,
+    _held: Option<Held>,
+}
+
+/// Where an answer's body comes from.
+pub enum Source {
+    /// An HTTP/1.1 connection.
     Http1(Driven),
-    /// From an HTTP/2 connection, of which it has a stream.
+    /// An HTTP/2 connection, of which it has a stream.
     Http2 {
         /// What comes on it.
         body: Incoming,
         /// Held until it has ended.
         _claim: Claim,
     },
-    /// From a connection of its own.
+    /// A connection of its own.
     Task(Incoming),
-    /// From the built-in mock.
+    /// The built-in mock.
     Mock(Pin<Box<mock::Body>>),
 }
 
 impl UpstreamBody {
+    /// A body, and what its backend is held by.
+    pub fn new(source: Source, held: Option<Held>) -> Self {
+        Self { source, _held: held }
+    }
+
     /// The next frame; an error is the text of what broke.
     pub fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
-        match self {
-            Self::Http1(body) => body.poll_frame(cx),
-            Self::Http2 { body, .. } | Self::Task(body) => {
+        match &mut self.source {
+            Source::Http1(body) => body.poll_frame(cx),
+            Source::Http2 { body, .. } | Source::Task(body) => {
                 Pin::new(body).poll_frame(cx).map(|next| next.map(|frame| frame.map_err(broken)))
             }
-            Self::Mock(body) => {
+            Source::Mock(body) => {
                 body.as_mut().poll_frame(cx).map(|next| next.map(|frame| frame.map_err(broken)))
             }
         }
@@ -54,10 +68,10 @@ impl UpstreamBody {
 
     /// Whether it is known that nothing more comes.
     pub fn is_end(&self) -> bool {
-        match self {
-            Self::Http1(body) => body.is_end(),
-            Self::Http2 { body, .. } | Self::Task(body) => body.is_end_stream(),
-            Self::Mock(body) => body.is_end_stream(),
+        match &self.source {
+            Source::Http1(body) => body.is_end(),
+            Source::Http2 { body, .. } | Source::Task(body) => body.is_end_stream(),
+            Source::Mock(body) => body.is_end_stream(),
         }
     }
 

@@ -67,18 +67,21 @@ impl Connector {
         Self { tcp, one: Arc::new(tls), any: Arc::new(any), allow_loopback }
     }
 
-    /// Connects to the authority of `uri`; `within` bounds look-up, TCP and TLS together.
+    /// Connects to a place; `within` bounds look-up, TCP and TLS together.
     ///
     /// # Errors
     /// [`SendError::Connect`].
     pub async fn connect(
         &self,
-        uri: &Uri,
+        Place { uri, address }: Place<'_>,
         http: Http,
         within: Duration,
     ) -> Result<Established, SendError> {
-        address::check_host(uri.host().unwrap_or_default(), self.allow_loopback)
-            .map_err(|refused| SendError::Connect(refused.to_string()))?;
+        let checked = match address {
+            Some(address) => address::check(address.ip(), self.allow_loopback),
+            None => address::check_host(uri.host().unwrap_or_default(), self.allow_loopback),
+        };
+        checked.map_err(|refused| SendError::Connect(refused.to_string()))?;
         let tls = match http {
             Http::Any => &self.any,
             Http::One => &self.one,
@@ -86,7 +89,8 @@ impl Connector {
         let mut tcp = self.tcp.clone();
         // Shared by the addresses of a name, so that a dead one does not use it up.
         tcp.set_connect_timeout(Some(within));
-        let mut https = HttpsConnector::from((tcp, Arc::clone(tls)));
+        let to = address.map(at).transpose()?;
+        let mut https = HttpsConnector::from((Tcp { connector: tcp, to }, Arc::clone(tls)));
         let connecting = async {
             poll_fn(|cx| https.poll_ready(cx)).await?;
             https.call(uri.clone()).await
@@ -101,6 +105,40 @@ impl Connector {
             MaybeHttpsStream::Https(tls) => Box::new(tls),
         };
         Ok(Established { io, is_http2 })
+    }
+}
+
+/// Where a connection leads.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The scheme, and the authority that TLS asks for.
+    pub uri: &'a Uri,
+    /// The address, where the name is not to be looked up.
+    pub address: Option<SocketAddr>,
+}
+
+fn at(address: SocketAddr) -> Result<Uri, SendError> {
+    let uri = Uri::builder().scheme("http").authority(address.to_string()).path_and_query("/");
+    uri.build().map_err(|error| SendError::Connect(error.to_string()))
+}
+
+/// TCP to where a URI leads, or to somewhere else.
+struct Tcp {
+    connector: HttpConnector<Resolver>,
+    to: Option<Uri>,
+}
+
+impl Service<Uri> for Tcp {
+    type Response = <HttpConnector<Resolver> as Service<Uri>>::Response;
+    type Error = <HttpConnector<Resolver> as Service<Uri>>::Error;
+    type Future = <HttpConnector<Resolver> as Service<Uri>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.connector.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        self.connector.call(self.to.take().unwrap_or(uri))
     }
 }
 

@@ -1,6 +1,14 @@
-//! The connections to one address: which are idle, which HTTP they speak, and who makes the first one.
+//! The connections to one name or address: which are idle, which HTTP they speak, and who makes the
+//! first one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{
     HeaderValue, Request, Response, Uri, header,
@@ -13,9 +21,9 @@ use tokio::{
 };
 
 use super::{
-    Outgoing, SendError, UpstreamBody,
-    body::Driven,
-    connect::{Connector, Http},
+    Outgoing, SendError,
+    body::{Driven, Source},
+    connect::{Connector, Http, Place},
     connection::{self, Claimed, Http1, Http2, Unanswered},
 };
 
@@ -30,10 +38,13 @@ const TURN: Duration = Duration::from_millis(500);
 /// or full for a moment does so once.
 const RESENDS: usize = 2;
 
-/// One scheme and authority.
+/// One scheme and authority, and one of the addresses behind it if it is not looked up.
 pub struct Host {
     scheme: Scheme,
     authority: Authority,
+    address: Option<SocketAddr>,
+    /// Whether connections are no longer kept.
+    is_retired: AtomicBool,
     /// The `Host` header of HTTP/1.1.
     header: HeaderValue,
     /// The last used at the end: what nobody needs gets old.
@@ -92,7 +103,11 @@ impl Host {
     ///
     /// # Errors
     /// [`SendError::Connect`] where the authority cannot be a header.
-    pub fn new(scheme: Scheme, authority: Authority) -> Result<Self, SendError> {
+    pub fn new(
+        scheme: Scheme,
+        authority: Authority,
+        address: Option<SocketAddr>,
+    ) -> Result<Self, SendError> {
         let named = host_header(&scheme, &authority);
         let header =
             HeaderValue::from_str(&named).map_err(|error| SendError::Connect(error.to_string()))?;
@@ -101,20 +116,21 @@ impl Host {
             Authority::try_from(named).map_err(|error| SendError::Connect(error.to_string()))?;
         let spoken = if scheme == Scheme::HTTPS { Spoken::Unknown } else { Spoken::Http1 };
         let (idle, spoken) = (Mutex::default(), Mutex::new(spoken));
-        Ok(Self { scheme, authority, header, idle, spoken, turn: Turn::default() })
+        let (is_retired, turn) = (AtomicBool::new(false), Turn::default());
+        Ok(Self { scheme, authority, address, is_retired, header, idle, spoken, turn })
     }
 
     /// Sends a request on an idle connection, or on a new one. What was not sent because an idle one
     /// had ended is sent on another.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// [`Unanswered`].
     pub async fn send(
         self: &Arc<Self>,
         connector: &Connector,
         connect_timeout: Duration,
         mut request: Request<Outgoing>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
+    ) -> Result<Response<Source>, Unanswered> {
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let mut resends = 0;
@@ -122,20 +138,18 @@ impl Host {
             let (connection, is_reused) = match self.take() {
                 Some(connection) => (connection, true),
                 // Boxed: few requests need the room.
-                None => Box::pin(self.connect(connector, connect_timeout)).await?,
+                None => match Box::pin(self.connect(connector, connect_timeout)).await {
+                    Ok(made) => made,
+                    Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
+                },
             };
             match self.exchange(connection, &path, request).await {
-                Ok(response) => return Ok(response),
                 Err(Unanswered::Unsent(unsent, _)) if is_reused => request = *unsent,
                 Err(Unanswered::Untouched(untouched, _)) if resends < RESENDS => {
                     request = *untouched;
                     resends += 1;
                 }
-                Err(
-                    Unanswered::Unsent(_, error)
-                    | Unanswered::Untouched(_, error)
-                    | Unanswered::Lost(error),
-                ) => return Err(error),
+                answer => return answer,
             }
         }
     }
@@ -143,18 +157,22 @@ impl Host {
     /// Sends a request on a connection of its own, which the answer may turn into something else.
     ///
     /// # Errors
-    /// [`SendError`].
+    /// [`Unanswered`].
     pub async fn upgrade(
         &self,
         connector: &Connector,
         connect_timeout: Duration,
         mut request: Request<Outgoing>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        let made = connector.connect(request.uri(), Http::One, connect_timeout).await?;
+    ) -> Result<Response<Source>, Unanswered> {
+        let place = Place { uri: request.uri(), address: self.address };
+        let made = match connector.connect(place, Http::One, connect_timeout).await {
+            Ok(made) => made,
+            Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
+        };
         let path = request.uri().path_and_query().cloned();
         self.address(&mut request, path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-        let response = connection::exchange_once(made.io, request).await?;
-        Ok(response.map(UpstreamBody::Task))
+        let response = connection::exchange_once(made.io, request).await;
+        response.map(|response| response.map(Source::Task)).map_err(Unanswered::Lost)
     }
 
     async fn exchange(
@@ -162,7 +180,7 @@ impl Host {
         connection: Connection,
         path: &PathAndQuery,
         mut request: Request<Outgoing>,
-    ) -> Result<Response<UpstreamBody>, Unanswered> {
+    ) -> Result<Response<Source>, Unanswered> {
         match connection {
             Connection::Http1(mut connection) => {
                 self.address(&mut request, path.clone());
@@ -175,15 +193,15 @@ impl Host {
                         connection.finish().await;
                         host.give_back(connection);
                     });
-                    return Ok(response.map(UpstreamBody::Task));
+                    return Ok(response.map(Source::Task));
                 }
-                Ok(response.map(|body| UpstreamBody::Http1(Driven::new(body, connection, host))))
+                Ok(response.map(|body| Source::Http1(Driven::new(body, connection, host))))
             }
             Connection::Http2(claimed) => {
                 *request.uri_mut() = self.uri(path.clone());
                 // Boxed: requests by HTTP/1.1 need not make room for it.
                 let (response, claim) = Box::pin(claimed.exchange(request)).await?;
-                Ok(response.map(|body| UpstreamBody::Http2 { body, _claim: claim }))
+                Ok(response.map(|body| Source::Http2 { body, _claim: claim }))
             }
         }
     }
@@ -218,7 +236,7 @@ impl Host {
 
     /// Keeps a connection for the next request, unless it has ended or has not finished.
     pub fn give_back(&self, mut connection: Box<Http1>) {
-        if connection.is_idle() {
+        if connection.is_idle() && !self.is_retired.load(Ordering::Relaxed) {
             let mut idle = self.idle.lock();
             if idle.len() < IDLE_CONNECTIONS {
                 idle.push(Idle { connection, since: Instant::now() });
@@ -247,7 +265,8 @@ impl Host {
         }
         let uri = self.uri(PathAndQuery::from_static("/"));
         let left = by.saturating_duration_since(Instant::now());
-        let made = connector.connect(&uri, Http::Any, left).await?;
+        let place = Place { uri: &uri, address: self.address };
+        let made = connector.connect(place, Http::Any, left).await?;
         let connection = if made.is_http2 {
             let shared = Http2::handshake(made.io).await?;
             let claimed = shared.claim().ok_or_else(SendError::ended)?;
@@ -275,6 +294,14 @@ impl Host {
         // Requests need not wait for it.
         drop(gone);
         self.has_any()
+    }
+
+    /// Closes what is idle, and from now on keeps nothing. What is under way goes on.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+        self.spoken.lock().retain(|_| false);
+        let idle = std::mem::take(&mut *self.idle.lock());
+        drop(idle);
     }
 
     /// Whether it has any connection for a next request.

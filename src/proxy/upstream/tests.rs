@@ -24,6 +24,14 @@ use tokio::{
 
 use super::*;
 
+mod backends;
+
+impl From<Duration> for Way<'_> {
+    fn from(connect_timeout: Duration) -> Self {
+        Self { connect_timeout, provider: None }
+    }
+}
+
 #[tokio::test]
 async fn names_are_checked_after_resolution() {
     let refuse = Upstreams::new(false).unwrap();
@@ -233,15 +241,15 @@ async fn idle_connections_are_closed_in_time_and_their_address_is_forgotten() {
     let (uri, _) = provider(WHOLE, false).await;
     let upstreams = Upstreams::new(true).unwrap();
     assert_eq!(read_all(&upstreams, &uri).await, b"ok");
-    let held = upstreams.host(&uri.parse().unwrap()).unwrap();
+    let held = upstreams.host(key(&uri.parse().unwrap()).unwrap()).unwrap();
     let now = Instant::now();
     assert!(held.sweep(now), "it has just been used");
     assert!(!held.sweep(now + Duration::from_secs(90)), "it was idle for too long");
-    sweep(&upstreams.hosts, now);
-    assert_eq!(upstreams.hosts.read().len(), 1, "somebody still has it");
+    upstreams.pools.sweep(now);
+    assert_eq!(upstreams.pools.hosts.read().len(), 1, "somebody still has it");
     drop(held);
-    sweep(&upstreams.hosts, now);
-    assert!(upstreams.hosts.read().is_empty());
+    upstreams.pools.sweep(now);
+    assert!(upstreams.pools.hosts.read().is_empty());
 }
 
 #[tokio::test]
@@ -249,7 +257,7 @@ async fn an_idle_connection_that_the_provider_closes_is_let_go() {
     let (uri, _) = provider(WHOLE, true).await;
     let upstreams = Upstreams::new(true).unwrap();
     assert_eq!(read_all(&upstreams, &uri).await, b"ok");
-    let host = upstreams.host(&uri.parse().unwrap()).unwrap();
+    let host = upstreams.host(key(&uri.parse().unwrap()).unwrap()).unwrap();
     let gone = async {
         while host.sweep(Instant::now()) {
             tokio::task::yield_now().await;
@@ -284,7 +292,7 @@ async fn idle_http2_connections_are_closed_in_time_and_used_ones_are_not() {
     let uri = format!("https://localhost:{}/", address.port());
     let request = Request::post(format!("{uri}endless")).body(Full::default()).unwrap();
     let held = upstreams.send(Duration::from_secs(5), request).await.unwrap();
-    let host = upstreams.host(&uri.parse().unwrap()).unwrap();
+    let host = upstreams.host(key(&uri.parse().unwrap()).unwrap()).unwrap();
     let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(90));
     assert!(host.sweep(later), "its stream is still there");
     drop(held);
