@@ -4,6 +4,7 @@
 //! never changes anything.
 
 mod config_dump;
+mod targets;
 
 use std::{
     net::SocketAddr,
@@ -19,8 +20,8 @@ use http_body_util::Full;
 use prometheus::{Registry, TextEncoder};
 
 use crate::{
-    proxy::server::DrainSignal,
-    snapshot::{Published, SecretString},
+    proxy::{Pipeline, server::DrainSignal},
+    snapshot::{Provider, Published, SecretString},
     source::Current,
 };
 
@@ -37,7 +38,9 @@ pub struct Admin {
     pub drain: DrainSignal,
     /// All metrics.
     pub registry: Registry,
-    /// Token for `/debug/`.
+    /// What serves requests, and knows how targets do.
+    pub pipeline: Option<Arc<Pipeline>>,
+    /// Token for `/debug/` and `/api/`.
     pub token: Option<SecretString>,
 }
 
@@ -56,14 +59,15 @@ impl Admin {
             "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
             "/debug/config" if self.may_debug(request, peer) => self.config(),
-            "/debug/config" => text(
+            "/api/targets" if self.may_debug(request, peer) => self.targets(),
+            "/debug/config" | "/api/targets" => text(
                 StatusCode::FORBIDDEN,
                 "the configuration is shown on loopback, or to callers with the token of \
                  admin.tokenFile (Authorization: Bearer)\n",
             ),
             _ => text(
                 StatusCode::NOT_FOUND,
-                "here are /healthz, /readyz, /metrics and /debug/config\n",
+                "here are /healthz, /readyz, /metrics, /api/targets and /debug/config\n",
             ),
         }
     }
@@ -91,6 +95,15 @@ impl Admin {
     fn config(&self) -> Response<Full<Bytes>> {
         let dump = config_dump::dump(&self.published.load());
         respond(StatusCode::OK, "application/json", format!("{dump:#}\n"))
+    }
+
+    fn targets(&self) -> Response<Full<Bytes>> {
+        let Some(pipeline) = &self.pipeline else {
+            return text(StatusCode::NOT_FOUND, "this process serves no requests\n");
+        };
+        let backends = |provider: &Provider| pipeline.backends(provider);
+        let list = targets::list(&self.published.load_full(), pipeline.targets(), backends);
+        respond(StatusCode::OK, "application/json", format!("{list:#}\n"))
     }
 
     /// Loopback callers may; others need the token.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     budget::Ledger,
+    route::Targets,
     snapshot::Published,
     source::{
         Current,
@@ -44,6 +45,8 @@ pub struct Control {
     pub published: Arc<Published>,
     /// The budgets' counters.
     pub ledger: Arc<Ledger>,
+    /// How targets do.
+    pub targets: Arc<Targets>,
     /// Told of every compilation.
     pub outcome: watch::Sender<Arc<Outcome>>,
     /// Where the work is counted.
@@ -73,8 +76,8 @@ pub fn client(mut config: kube::Config) -> kube::Result<kube::Client> {
 /// Runs the control plane until `shutdown`; then writes the budgets' last state and gives the
 /// Lease back. Cancel it when no request is left that could settle.
 pub async fn run(control: Control, shutdown: CancellationToken) {
-    let Control { client, config, lease, identity, current, published, ledger, outcome, metrics } =
-        control;
+    let Control { client, config, lease, identity, current, published, .. } = control;
+    let Control { ledger, targets, outcome, metrics, .. } = control;
     let statuses = Arc::new(Statuses::default());
     let outcomes = outcome.subscribe();
     // Leadership outlives the rest: the final status is written by the leader.
@@ -96,6 +99,7 @@ pub async fn run(control: Control, shutdown: CancellationToken) {
         },
         shutdown.clone(),
     );
+    let served = published.clone();
     let rebuild = Rebuild {
         current,
         published,
@@ -109,6 +113,8 @@ pub async fn run(control: Control, shutdown: CancellationToken) {
         client,
         statuses,
         ledger: ledger.clone(),
+        targets,
+        published: served,
         outcomes: outcomes.clone(),
         leader,
         metrics: metrics.clone(),

@@ -19,6 +19,7 @@ mod limits;
 pub mod mock;
 mod parse;
 pub mod pipeline;
+mod probe;
 mod quotable;
 mod realtime;
 mod respond;
@@ -29,6 +30,8 @@ mod settle;
 mod upstream;
 
 pub use body::{Body, BodyError};
+pub use gauges::models;
 pub use limits::Limits;
 pub use pipeline::{Deps, Pipeline};
+pub use probe::keep as keep_probing;
 pub use upstream::BackendState;

@@ -29,9 +29,10 @@ use crate::{
     controller::{self, Control, LeaseName, Outcome, Rebuild},
     credential::Environment,
     proxy::{
-        Deps, Limits, Pipeline,
+        Deps, Limits, Pipeline, keep_probing,
         server::{self, Context, DrainSignal, ServerLimits},
     },
+    route::Targets,
     snapshot::{Published, SecretString},
     source::{Current, cluster::ClusterConfig, directory},
     telemetry::{AccessLog, Metrics, Writer, control::ControlMetrics},
@@ -110,13 +111,39 @@ impl Process {
             control: Vec::new(),
             records: shared.log.start(std::io::stderr()).map_err(RuntimeError::Threads)?,
         };
-        process.start_admin(config, &shared)?;
-        process.start_data(config, &shared, allow_loopback, data_runtime)?;
-        process.start_control(config, shared, source)?;
+        let pipeline = process.pipeline(config, &shared, allow_loopback)?;
+        process.start_admin(config, &shared, &pipeline)?;
+        process.start_data(config, &pipeline, data_runtime)?;
+        process.start_control(config, (shared, pipeline.targets().clone()), source)?;
         Ok(process)
     }
 
-    fn start_admin(&mut self, config: &Config, shared: &Shared) -> Result<(), RuntimeError> {
+    fn pipeline(
+        &self,
+        config: &Config,
+        shared: &Shared,
+        allow_loopback: bool,
+    ) -> Result<Arc<Pipeline>, RuntimeError> {
+        let max_body = usize::try_from(config.limits.max_body_size.0).unwrap_or(usize::MAX);
+        Ok(Pipeline::new(Deps {
+            published: shared.published.clone(),
+            ledger: shared.ledger.clone(),
+            metrics: shared.metrics.clone(),
+            log: shared.log.clone(),
+            limits: Limits { max_body, ..Limits::default() },
+            allow_loopback,
+            environment: Environment::process(),
+            clock: Arc::new(SystemClock),
+            drain: self.drain.clone(),
+        })?)
+    }
+
+    fn start_admin(
+        &mut self,
+        config: &Config,
+        shared: &Shared,
+        pipeline: &Arc<Pipeline>,
+    ) -> Result<(), RuntimeError> {
         let live = Arc::new(AtomicBool::new(false));
         let admin = Admin {
             published: shared.published.clone(),
@@ -124,6 +151,7 @@ impl Process {
             live: live.clone(),
             drain: self.drain.clone(),
             registry: shared.metrics.registry.clone(),
+            pipeline: Some(pipeline.clone()),
             token: config.admin.token_file.as_deref().map(read_token).transpose()?,
         };
         let listener = socket::bind(config.admin.address, "admin", None)?;
@@ -143,27 +171,11 @@ impl Process {
     fn start_data(
         &mut self,
         config: &Config,
-        shared: &Shared,
-        allow_loopback: bool,
+        pipeline: &Arc<Pipeline>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<(), RuntimeError> {
         let bounds = &config.limits;
-        let limits = Limits {
-            max_body: usize::try_from(bounds.max_body_size.0).unwrap_or(usize::MAX),
-            ..Limits::default()
-        };
-        let pipeline = Pipeline::new(Deps {
-            published: shared.published.clone(),
-            ledger: shared.ledger.clone(),
-            metrics: shared.metrics.clone(),
-            log: shared.log.clone(),
-            limits,
-            allow_loopback,
-            environment: Environment::process(),
-            clock: Arc::new(SystemClock),
-            drain: self.drain.clone(),
-        })?;
-        let handler = Arc::new(handler::DataHandler(pipeline));
+        let handler = Arc::new(handler::DataHandler(pipeline.clone()));
         let limits = ServerLimits {
             concurrent_requests: bounds.concurrent_requests,
             header_timeout: bounds.header_timeout.get(),
@@ -178,13 +190,18 @@ impl Process {
             let serve = server::serve(bound, handler.clone(), context.clone());
             self.data.push(runtime.spawn(serve));
         }
+        let probing = keep_probing(pipeline.clone());
+        let stop = self.stop_data.clone();
+        self.data.push(runtime.spawn(async move {
+            let _ = stop.run_until_cancelled_owned(probing).await;
+        }));
         Ok(())
     }
 
     fn start_control(
         &mut self,
         config: &Config,
-        shared: Shared,
+        (shared, targets): (Shared, Arc<Targets>),
         source: Source,
     ) -> Result<(), RuntimeError> {
         let stop = self.stop_control.clone();
@@ -227,6 +244,7 @@ impl Process {
                     current,
                     published,
                     ledger,
+                    targets,
                     outcome,
                     metrics,
                 };

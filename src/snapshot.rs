@@ -31,7 +31,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 
 pub use access::{Access, Allow, KeyNamespaces};
-pub use account::{AccountLimits, Ejection};
+pub use account::{AccountLimits, Ejection, Probe};
 pub use balance::{Balance, SessionKey};
 pub use budget::{Budget, Dimension, Unpriced};
 pub use consumer::{Consumer, ConsumerTable, KeyDigest};

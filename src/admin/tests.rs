@@ -27,6 +27,7 @@ fn admin(token: Option<&str>) -> Admin {
         live: Arc::new(AtomicBool::new(false)),
         drain: DrainSignal::new(),
         registry: prometheus::Registry::new(),
+        pipeline: None,
         token: token.map(|token| SecretString::new(token.to_owned())),
     }
 }
@@ -61,6 +62,7 @@ fn configuration_is_shown_on_loopback_or_to_the_token() {
     let open = admin(None);
     assert_eq!(get(&open, "/debug/config", LOCAL, None), StatusCode::OK);
     assert_eq!(get(&open, "/debug/config", REMOTE, None), StatusCode::FORBIDDEN);
+    assert_eq!(get(&open, "/api/targets", REMOTE, None), StatusCode::FORBIDDEN);
     let guarded = admin(Some("t0ken"));
     assert_eq!(get(&guarded, "/debug/config", REMOTE, Some("t0ken")), StatusCode::OK);
     assert_eq!(get(&guarded, "/debug/config", REMOTE, Some("t0ke")), StatusCode::FORBIDDEN);
@@ -68,7 +70,7 @@ fn configuration_is_shown_on_loopback_or_to_the_token() {
 }
 
 /// A provider with a key and a header, and a consumer.
-fn snapshot() -> Snapshot {
+pub fn snapshot() -> Snapshot {
     let provider = Provider {
         name: ObjectName::new("team", "openai"),
         uid: "uid".into(),
@@ -78,6 +80,7 @@ fn snapshot() -> Snapshot {
         addressing: Default::default(),
         key_header: Default::default(),
         identity: None,
+        probe: None,
         backends: None,
         endpoint: Endpoint::Mock,
         credentials: vec![Credential {

@@ -106,4 +106,8 @@ pub struct TargetStatus {
     pub provider: String,
     /// Whether requests can go there.
     pub resolved: bool,
+    /// Whether requests do go there: false while it is left out for its failures, or while its Service
+    /// has no endpoint. As the replica that writes status sees it, at most ten seconds late.
+    #[serde(default)]
+    pub healthy: bool,
 }

@@ -23,7 +23,7 @@ use super::{
 
 pub use auth::{ApiKeySource, AwsAuth, AzureAuth, GcpAuth, ProviderAuth};
 pub use cloud::{AzureOpenAISettings, BedrockSettings, VertexAISettings};
-pub use health::{EjectionSettings, ProviderHealth, ProviderLimits};
+pub use health::{EjectionSettings, ProbeSettings, ProviderHealth, ProviderLimits};
 pub use kind::ProviderType;
 
 /// A place where models are served: its address, its credentials, its price list.
@@ -41,6 +41,7 @@ pub use kind::ProviderType;
     doc = "AIProvider is a place where models are served: its address, its credentials, its price list.",
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
     printcolumn(name = "Models", type_ = "integer", json_path = ".status.models"),
+    printcolumn(name = "Healthy", type_ = "boolean", json_path = ".status.healthy"),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -76,6 +77,10 @@ pub use kind::ProviderType;
      "message": "auth.azure goes with type: AzureOpenAI: write auth.apiKeys for this type"},
     {"rule": "self.type != 'Mock' || !(has(self.endpoint) || has(self.service) || has(self.auth) || has(self.headers))",
      "message": "type Mock answers by itself: remove endpoint, service, auth and headers"},
+    {"rule": "!(self.type in ['Bedrock', 'Mock', 'VertexAI']) || !has(self.health) || !has(self.health.probe)",
+     "message": "this type has nothing to ask that is free of cost and of further permissions: remove health.probe"},
+    {"rule": "!has(self.auth) || !has(self.auth.passthrough) || !has(self.health) || !has(self.health.probe)",
+     "message": "auth.passthrough leaves the gateway without a credential to check with: remove health.probe"},
     {"rule": "self.type != 'Mock' || !has(self.directAccess)",
      "message": "type Mock has no endpoints beside those of its models: remove directAccess"}
 ]))]
@@ -92,7 +97,8 @@ pub struct AIProviderSpec {
          "message": "endpoint is an absolute http or https URL without user, query or fragment, for example https://api.openai.com/v1"}
     ]))]
     pub endpoint: Option<String>,
-    /// A Service of this namespace that serves the models. Excludes `endpoint`.
+    /// A Service of this namespace that serves the models. In a cluster its endpoints are called, the
+    /// least busy first. Excludes `endpoint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceRef>,
     /// What type AzureOpenAI needs.
@@ -150,7 +156,7 @@ pub struct ServiceRef {
     /// Name of the Service.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// Port of the Service.
+    /// Port of the Service; of a headless one also a port of its pods.
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
     /// Base path including the version.
@@ -295,4 +301,9 @@ pub struct AIProviderStatus {
     /// How many models the catalogue lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<i64>,
+    /// Whether requests are sent there: false while every model that was asked is left out for its
+    /// failures, or while the Service has no endpoint. As the replica that writes status sees it, at most
+    /// ten seconds late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy: Option<bool>,
 }

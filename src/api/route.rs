@@ -37,6 +37,7 @@ pub use balance::{Balance, Session};
     doc = "AIRoute serves models: which names clients ask for, who may, and the targets that answer.",
     printcolumn(name = "Models", type_ = "string", json_path = ".spec.models"),
     printcolumn(name = "Targets", type_ = "string", json_path = ".status.resolvedTargets"),
+    printcolumn(name = "Healthy", type_ = "string", json_path = ".status.healthyTargets"),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -312,7 +313,10 @@ pub struct AIRouteStatus {
     /// Targets that requests can reach, of all: for example 2/3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_targets: Option<String>,
-    /// Every target with what became of its reference.
+    /// Targets that requests are sent to, of all: for example 1/3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_targets: Option<String>,
+    /// Every target with what became of its reference, and how it does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub targets: Vec<TargetStatus>,

@@ -165,6 +165,7 @@ fn compile(
             .map_or(DEFAULT_CONNECT_TIMEOUT, crate::api::duration::Duration::get),
         limits: health::limits(spec),
         ejection: health::ejection(spec),
+        probe: health::probe(spec),
     })
 }
 

@@ -99,6 +99,7 @@ fn targets(
             name: name.clone(),
             provider: provider.to_string(),
             resolved: resolved.is_ok(),
+            healthy: resolved.is_ok(),
         });
         match resolved {
             Ok(provider) => targets.push(Arc::new(Target {

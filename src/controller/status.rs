@@ -5,6 +5,7 @@
 mod condition;
 mod desired;
 mod handover;
+mod health;
 mod patch;
 mod prices;
 mod usage;
@@ -28,17 +29,19 @@ use super::{Outcome, event::Events};
 use crate::{
     budget::Ledger,
     compile::{Kind, ObjectKey, Verdict},
-    snapshot::{Budget, ObjectName},
+    route::Targets,
+    snapshot::{Budget, ObjectName, Published},
     source::cluster::{Seen, Statuses},
     telemetry::control::ControlMetrics,
 };
 
 use desired::Desired;
 use handover::Handover;
+use health::Health;
 use patch::Failure;
 use usage::Usage;
 
-/// How often the use of budgets is written, and everything compared anew.
+/// How often the use of budgets and the health of targets is written, and everything compared anew.
 const TICK: Duration = Duration::from_secs(10);
 /// Patches under way at once.
 const CONCURRENCY: usize = 8;
@@ -55,6 +58,10 @@ pub struct StatusWriter {
     pub statuses: Arc<Statuses>,
     /// The budgets' counters.
     pub ledger: Arc<Ledger>,
+    /// How targets do.
+    pub targets: Arc<Targets>,
+    /// What they are targets of.
+    pub published: Arc<Published>,
     /// What is published.
     pub outcomes: watch::Receiver<Arc<Outcome>>,
     /// Whether this replica writes.
@@ -70,7 +77,7 @@ pub struct StatusWriter {
 enum Scope {
     /// Objects whose verdict differs from their status.
     Verdicts,
-    /// These, and the use of every budget.
+    /// These, the use of every budget, and the health of every target.
     Everything,
 }
 
@@ -201,13 +208,14 @@ impl Task {
     fn writes(&mut self, outcome: &Outcome, scope: Scope) -> Vec<Write> {
         let budgets: HashMap<&ObjectName, &Arc<Budget>> =
             outcome.budgets.iter().map(|budget| (&budget.name, budget)).collect();
+        let health = Health::new(&self.writer.targets, self.writer.published.load_full());
         let mut writes = Vec::new();
         for (key, verdict) in &outcome.verdicts {
             let budget = match key.kind {
                 Kind::Budget => budgets.get(&key.name).copied(),
                 Kind::Provider | Kind::Route => None,
             };
-            writes.extend(self.write_of((key, verdict), budget, scope));
+            writes.extend(self.write_of((key, verdict), budget, (scope, &health)));
         }
         // What was used must not be lost; then who has just changed something waits for an answer.
         writes.sort_by_key(|write| {
@@ -220,7 +228,7 @@ impl Task {
         &mut self,
         (key, verdict): (&ObjectKey, &Verdict),
         budget: Option<&Arc<Budget>>,
-        scope: Scope,
+        (scope, health): (Scope, &Health),
     ) -> Option<Write> {
         let seen = self.writer.statuses.get(key)?;
         if key.kind == Kind::Budget && !self.handover.has_read(&seen.uid, budget.is_some()) {
@@ -228,8 +236,14 @@ impl Task {
         }
         let usage = &mut self.usage;
         let desired = match key.kind {
-            Kind::Provider => desired::provider(verdict, &seen.status),
-            Kind::Route => desired::route(verdict, &seen.status),
+            Kind::Provider => desired::provider(verdict, &seen.status, |last| match scope {
+                Scope::Verdicts if last.is_some() => last,
+                _ => health.provider(&key.name),
+            }),
+            Kind::Route => desired::route(verdict, &seen.status, |target, last| match scope {
+                Scope::Verdicts if last.is_some() => last,
+                _ => health.target(&key.name, target),
+            }),
             Kind::Budget => desired::budget(verdict, &seen.status, |last| match budget {
                 // A changed budget is shown with its new amounts at once.
                 Some(budget)

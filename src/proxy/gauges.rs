@@ -47,7 +47,7 @@ fn sample(provider: String, view: &View) -> TargetSample {
 }
 
 /// The configured names of the models that a target may be asked for.
-fn models(route: &Route, target: &Target) -> Vec<Arc<str>> {
+pub fn models(route: &Route, target: &Target) -> Vec<Arc<str>> {
     match &target.model {
         TargetModel::Fixed(model) => vec![Arc::clone(model)],
         TargetModel::AsAsked | TargetModel::Star { .. } => {

@@ -82,6 +82,12 @@ struct Arrived<'a> {
     media: Media,
 }
 
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").finish_non_exhaustive()
+    }
+}
+
 impl Pipeline {
     /// A pipeline.
     ///

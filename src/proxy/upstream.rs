@@ -13,6 +13,7 @@ mod outgoing;
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Once, Weak},
     time::Duration,
 };
@@ -201,6 +202,45 @@ impl Upstreams {
                 | Unanswered::Untouched(_, error)
                 | Unanswered::Lost(error),
             ) => Err(error),
+        }
+    }
+
+    /// Whether a provider's name is looked up.
+    pub fn is_by_name(&self, provider: &Provider) -> bool {
+        self.pools.backends(provider).is_none()
+    }
+
+    /// Sends a request to this backend of a provider, or as [`Self::send`] does.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send_to(
+        &self,
+        provider: &Provider,
+        address: Option<SocketAddr>,
+        request: Request<impl Into<Outgoing>>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        let (Some(address), Some(backends)) = (address, self.pools.backends(provider)) else {
+            return self.send(provider, request).await;
+        };
+        let group = self.group(key(request.uri())?);
+        let call = (address, &backends, request.map(Into::into));
+        let Sent { response, held } =
+            group.send_to(&self.connector, provider.connect_timeout, call).await?;
+        Ok(response.map(|source| UpstreamBody::new(source, Some(held))))
+    }
+
+    /// A check has found a backend alive, or dead: then it is left out for so long at least.
+    pub fn found(
+        &self,
+        provider: &Provider,
+        address: SocketAddr,
+        is_alive: bool,
+        at_least: Duration,
+    ) {
+        let group = key_of(provider).and_then(|key| self.pools.groups.read().get(&key).cloned());
+        if let Some(group) = group {
+            group.found(address, is_alive, (Instant::now(), at_least));
         }
     }
 

@@ -21,6 +21,21 @@ impl AccountLimits {
     }
 }
 
+/// How a provider is checked without a request of a caller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Probe {
+    /// From one check to the next.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(30), timeout: Duration::from_secs(5) }
+    }
+}
+
 /// When a target of a provider is left out, and for how long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ejection {

@@ -10,7 +10,7 @@ use crate::{
     price::{self, PriceList, PriceSource},
 };
 
-use super::{AccountLimits, Ejection, Identity, ObjectName, SecretString};
+use super::{AccountLimits, Ejection, Identity, ObjectName, Probe, SecretString};
 
 /// A provider that requests can be sent to.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,8 @@ pub struct Provider {
     pub limits: AccountLimits,
     /// When its models are left out.
     pub ejection: Ejection,
+    /// How it is checked; `None`: it is not.
+    pub probe: Option<Probe>,
 }
 
 impl Provider {

@@ -310,6 +310,7 @@ mod tests {
             addressing: Default::default(),
             key_header: Default::default(),
             identity: None,
+            probe: None,
             backends: None,
             endpoint: crate::snapshot::Endpoint::Mock,
             credentials: Vec::new(),

@@ -51,7 +51,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "controller",
-        may_use: &["api", "compile", "snapshot", "budget", "source", "telemetry"],
+        may_use: &["api", "compile", "snapshot", "budget", "route", "source", "telemetry"],
         never: &["hyper"],
     },
     Rule {
@@ -85,7 +85,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "admin",
-        may_use: &["snapshot", "source", "telemetry", "budget", "llm", "proxy"],
+        may_use: &["snapshot", "source", "telemetry", "budget", "llm", "proxy", "route"],
         never: &["kube", "k8s_openapi"],
     },
     Rule {

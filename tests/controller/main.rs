@@ -13,6 +13,8 @@
 mod cluster;
 
 mod budget;
+mod endpoints;
+mod health;
 mod leadership;
 mod outage;
 mod permission;

@@ -33,15 +33,45 @@ metadata: {name: chat}
 spec: {models: [chat], rules: [{targets: [{providerRef: {name: mock}}]}]}
 ";
 
-#[test]
-fn without_permission_to_read_namespaces_everything_but_their_labels_works() {
-    let space = Namespace::new("rbac");
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: llm}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: AIProvider
+metadata: {name: llm}
+spec: {type: VLLM, service: {name: llm, port: 80}}
+";
+
+/// A replica that may do what `RULES` say and nothing else.
+fn limited(space: &Namespace) -> Replica {
     space.apply(RULES);
     let binding = ["create", "rolebinding", "gateway", "--role=gateway"];
     let account = format!("--serviceaccount={}:gateway", space.name);
     space.kubectl(&[&binding[..], &[&account]].concat(), "");
     let kubeconfig = space.cluster.service_account_kubeconfig(&space.name, "gateway");
-    let replica = Replica::start(&kubeconfig, &[&space.name], "limited");
+    Replica::start(&kubeconfig, &[&space.name], "limited")
+}
+
+#[test]
+fn without_permission_to_read_services_they_are_reached_by_their_names() {
+    let space = Namespace::new("rbac");
+    let replica = limited(&space);
+    space.apply(SERVICE);
+    space.await_condition("aiprovider/llm", ["Ready", "True", "Ready"]);
+    let provider = replica.published.load().providers[&space.object("llm")].clone();
+    assert_eq!(provider.backends, None);
+    assert!(replica.metrics.watch_errors.with_label_values(&["Service"]).get() > 0);
+    assert_eq!(replica.metrics.source_connected.get(), 1);
+    replica.stop();
+}
+
+#[test]
+fn without_permission_to_read_namespaces_everything_but_their_labels_works() {
+    let space = Namespace::new("rbac");
+    let replica = limited(&space);
     space.apply(OBJECTS);
     space.await_condition("airoute/chat", ["Ready", "True", "Ready"]);
     assert!(replica.metrics.watch_errors.with_label_values(&["Namespace"]).get() > 0);

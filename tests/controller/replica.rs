@@ -16,6 +16,7 @@ use sluice::{
     budget::{Ledger, SystemClock},
     compile::{Inputs, Settings},
     controller::{self, Control, LeaseName, Outcome},
+    route::Targets,
     snapshot::{Budget, ObjectName, Published, Snapshot},
     source::{Current, cluster::ClusterConfig},
     telemetry::control::ControlMetrics,
@@ -132,6 +133,7 @@ pub struct Replica {
     pub current: Arc<Current>,
     pub published: Arc<Published>,
     pub ledger: Arc<Ledger>,
+    pub targets: Arc<Targets>,
     pub metrics: Arc<ControlMetrics>,
     pub outcomes: watch::Receiver<Arc<Outcome>>,
 }
@@ -158,6 +160,7 @@ impl Replica {
         let current = Current::new(Inputs { settings, ..Inputs::default() });
         let published = Arc::new(Published::default());
         let ledger = Arc::new(Ledger::new(Arc::new(SystemClock)));
+        let targets = Arc::new(Targets::new(Instant::now()));
         let metrics = ControlMetrics::new(&Registry::new()).unwrap();
         let (outcome, outcomes) = watch::channel(Arc::default());
         let control = Control {
@@ -168,12 +171,13 @@ impl Replica {
             current: current.clone(),
             published: published.clone(),
             ledger: ledger.clone(),
+            targets: targets.clone(),
             outcome,
             metrics: metrics.clone(),
         };
         let shutdown = CancellationToken::new();
         let task = runtime.spawn(controller::run(control, shutdown.clone()));
-        Self { runtime, shutdown, task, current, published, ledger, metrics, outcomes }
+        Self { runtime, shutdown, task, current, published, ledger, targets, metrics, outcomes }
     }
 
     /// As SIGTERM does.

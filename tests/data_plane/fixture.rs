@@ -25,7 +25,7 @@ use sluice::{
     credential::Environment,
     llm::{Dialect, Quirks},
     proxy::{
-        Body, Deps, Limits, Pipeline,
+        Body, Deps, Limits, Pipeline, keep_probing,
         server::{Context, DrainSignal, Handler, Listener, Permits, ServerLimits, serve},
     },
     snapshot::{
@@ -165,7 +165,10 @@ impl Gateway {
         let shutdown = CancellationToken::new();
         let context = Context::new(ServerLimits::default(), drain.clone(), shutdown.clone());
         let permits = Arc::clone(&context.permits);
-        tokio::spawn(serve(listener, Arc::new(Data(pipeline.unwrap())), context));
+        let pipeline = pipeline.unwrap();
+        let probing = keep_probing(Arc::clone(&pipeline));
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(probing));
+        tokio::spawn(serve(listener, Arc::new(Data(pipeline)), context));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { address, ledger, metrics, published, drain, permits, records, client, shutdown }
     }
@@ -349,8 +352,11 @@ pub fn snapshot(routes: impl IntoIterator<Item = Route>) -> Snapshot {
     };
     let mut consumers = ConsumerTable::default();
     consumers.insert(KeyDigest::of(KEY.as_bytes()), consumer).unwrap();
-    let routes = RouteTable::new(routes.into_iter().map(Arc::new).collect());
-    Snapshot { routes, consumers, ..Snapshot::default() }
+    let routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
+    let targets = routes.iter().flat_map(|route| route.targets());
+    let providers = targets.map(|target| (target.provider.name.clone(), target.provider.clone()));
+    let providers = providers.collect();
+    Snapshot { routes: RouteTable::new(routes), providers, consumers, ..Snapshot::default() }
 }
 
 /// A provider at an address, without a key and with a price of one dollar a million tokens for `m`.
@@ -369,6 +375,7 @@ pub fn provider_at(address: SocketAddr, dialect: Dialect) -> Provider {
             Dialect::Anthropic => KeyHeader::XApiKey,
             _ => KeyHeader::Bearer,
         },
+        probe: None,
         backends: None,
         identity: None,
         endpoint: Endpoint::Http {

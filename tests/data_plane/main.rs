@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod backends;
 mod balance;
 mod bedrock;
 mod budgets;
@@ -31,6 +32,7 @@ mod media;
 mod mock;
 mod passthrough;
 mod prices;
+mod probes;
 mod quoted;
 mod realtime;
 mod realtime_provider;

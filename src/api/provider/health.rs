@@ -38,6 +38,36 @@ pub struct ProviderHealth {
     /// What failing answers lead to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ejection: Option<EjectionSettings>,
+    /// Checks without a request of a caller. None if omitted; `{}` checks with the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeSettings>,
+}
+
+/// A check asks for the list of models, which costs nothing, with the credential of requests; each
+/// endpoint of a Service is asked. Whatever comes back in time proves that the provider is alive, but
+/// for 401, 403 and 5xx. A check that fails counts as a failure of each model, one that succeeds lets
+/// requests try models that are left out. Each replica of the gateway checks for itself.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "(has(self.timeout) ? duration(self.timeout) : duration('5s')) <= (has(self.interval) ? duration(self.interval) : duration('30s'))",
+     "message": "timeout is at most interval: lower timeout (default 5s), or raise interval (default 30s)"}
+]))]
+pub struct ProbeSettings {
+    /// From one check to the next, give or take a tenth: 1s to 1h. Default 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
+         "message": "interval takes 1s to 1h, for example 30s; leave it out for the default of 30s"}
+    ]))]
+    pub interval: Option<Duration>,
+    /// How long an answer may take: 10ms to 1m. Default 5s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "duration(self) >= duration('10ms') && duration(self) <= duration('1m')",
+         "message": "timeout takes 10ms to 1m, for example 5s; leave it out for the default of 5s"}
+    ]))]
+    pub timeout: Option<Duration>,
 }
 
 /// A model that fails is left out for a time, which doubles each time that it fails again; then one

@@ -1,8 +1,8 @@
-//! The limits and the ejection of an AIProvider.
+//! The limits, the ejection and the checks of an AIProvider.
 
 use crate::{
     api::{AIProviderSpec, duration::Duration},
-    snapshot::{AccountLimits, Ejection},
+    snapshot::{AccountLimits, Ejection, Probe},
 };
 
 /// The account's limits.
@@ -28,4 +28,14 @@ pub fn ejection(spec: &AIProviderSpec) -> Ejection {
         base: settings.base_duration.as_ref().map_or(default.base, Duration::get),
         max: settings.max_duration.as_ref().map_or(default.max, Duration::get),
     }
+}
+
+/// How it is checked, if it is.
+pub fn probe(spec: &AIProviderSpec) -> Option<Probe> {
+    let settings = spec.health.as_ref()?.probe.as_ref()?;
+    let default = Probe::default();
+    Some(Probe {
+        interval: settings.interval.as_ref().map_or(default.interval, Duration::get),
+        timeout: settings.timeout.as_ref().map_or(default.timeout, Duration::get),
+    })
 }

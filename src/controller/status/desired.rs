@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{
         AIBudgetStatus, AIProviderStatus, AIRouteStatus, API_VERSION,
-        condition::{Condition, READY, Reason, WITHIN_BUDGET},
+        condition::{Condition, READY, Reason, TargetStatus, WITHIN_BUDGET},
     },
     compile::{ObjectKey, Verdict},
     controller::event,
@@ -60,8 +60,13 @@ impl Notice {
     }
 }
 
-/// Status of an AIProvider.
-pub(super) fn provider(verdict: &Verdict, seen: &Value) -> Option<Desired> {
+/// Status of an AIProvider. `health` is asked whether it does well, given what the status says; where
+/// it has no answer, the status has none.
+pub(super) fn provider(
+    verdict: &Verdict,
+    seen: &Value,
+    health: impl FnOnce(Option<bool>) -> Option<bool>,
+) -> Option<Desired> {
     let last: Option<AIProviderStatus> = parse(seen);
     let conditions =
         conditions(verdict, &last, |last| (&last.conditions, last.observed_generation))?;
@@ -70,24 +75,44 @@ pub(super) fn provider(verdict: &Verdict, seen: &Value) -> Option<Desired> {
         observed_generation: Some(verdict.generation),
         conditions: conditions.finish(),
         models: verdict.models.and_then(|models| i64::try_from(models).ok()),
+        healthy: match verdict.programmed {
+            true => health(last.as_ref().and_then(|last| last.healthy)),
+            false => None,
+        },
     };
     let last = last.map(|last| AIProviderStatus { conditions: owned(last.conditions), ..last });
     differing(&desired, last.as_ref(), None, notices)
 }
 
-/// Status of an AIRoute.
-pub(super) fn route(verdict: &Verdict, seen: &Value) -> Option<Desired> {
+/// Status of an AIRoute. `health` is asked whether a target does well, given what the status says.
+pub(super) fn route(
+    verdict: &Verdict,
+    seen: &Value,
+    health: impl Fn(&TargetStatus, Option<bool>) -> Option<bool>,
+) -> Option<Desired> {
     let last: Option<AIRouteStatus> = parse(seen);
     let conditions =
         conditions(verdict, &last, |last| (&last.conditions, last.observed_generation))?;
     let notices = notices(&conditions);
-    let resolved = verdict.targets.iter().filter(|target| target.resolved).count();
+    let before = |target: &TargetStatus| {
+        let known = last.iter().flat_map(|last| &last.targets);
+        let mut same = known.filter(|seen| seen.name == target.name && seen.resolved);
+        same.find(|seen| seen.provider == target.provider).map(|seen| seen.healthy)
+    };
+    let with_health = |target: &TargetStatus| TargetStatus {
+        healthy: target.resolved && health(target, before(target)).unwrap_or(true),
+        ..target.clone()
+    };
+    let targets: Vec<_> = verdict.targets.iter().map(with_health).collect();
+    let of_all = |count: usize| (!targets.is_empty()).then(|| format!("{count}/{}", targets.len()));
+    let resolved = targets.iter().filter(|target| target.resolved).count();
+    let healthy = targets.iter().filter(|target| target.healthy).count();
     let desired = AIRouteStatus {
         observed_generation: Some(verdict.generation),
         conditions: conditions.finish(),
-        resolved_targets: (!verdict.targets.is_empty())
-            .then(|| format!("{resolved}/{}", verdict.targets.len())),
-        targets: verdict.targets.clone(),
+        resolved_targets: of_all(resolved),
+        healthy_targets: of_all(healthy),
+        targets,
     };
     let last = last.map(|last| AIRouteStatus { conditions: owned(last.conditions), ..last });
     differing(&desired, last.as_ref(), None, notices)
@@ -188,37 +213,64 @@ mod tests {
 
     #[test]
     fn a_status_that_is_true_is_not_written_again() {
-        let first = provider(&good(), &Value::Null).unwrap();
-        assert!(provider(&good(), &first.status).is_none());
+        let first = provider(&good(), &Value::Null, |_| Some(true)).unwrap();
+        assert!(provider(&good(), &first.status, |_| Some(true)).is_none());
     }
 
     #[test]
     fn conditions_of_others_and_their_order_do_not_matter() {
-        let mut status = provider(&good(), &Value::Null).unwrap().status;
+        let mut status = provider(&good(), &Value::Null, |_| Some(true)).unwrap().status;
         let conditions = status["conditions"].as_array_mut().unwrap();
         let mut foreign = conditions[0].clone();
         foreign["type"] = "Audited".into();
         conditions.insert(0, foreign);
         conditions.reverse();
-        assert!(provider(&good(), &status).is_none());
+        assert!(provider(&good(), &status, |_| Some(true)).is_none());
+    }
+
+    #[test]
+    fn health_is_asked_with_what_the_status_says_and_written_where_it_differs() {
+        let target = |name: &str, resolved| TargetStatus {
+            name: name.into(),
+            provider: "a/p".into(),
+            resolved,
+            healthy: resolved,
+        };
+        let targets = vec![target("one", true), target("two", true), target("three", false)];
+        let verdict = Verdict { targets, ..good() };
+        let first = route(&verdict, &Value::Null, |_, last| last).unwrap().status;
+        assert_eq!(
+            (&first["resolvedTargets"], &first["healthyTargets"]),
+            (&"2/3".into(), &"2/3".into())
+        );
+        let ill = |target: &TargetStatus, _| Some(target.name != "one");
+        let second = route(&verdict, &first, ill).unwrap();
+        assert!(second.notices.is_empty(), "health alone is no transition");
+        assert_eq!(second.status["healthyTargets"], "1/3");
+        assert_eq!(second.status["targets"][0]["healthy"], false);
+        let kept = |_: &TargetStatus, last: Option<bool>| last;
+        assert!(route(&verdict, &second.status, kept).is_none());
+        let unserved = Verdict { programmed: false, ..good() };
+        let unserved = provider(&unserved, &Value::Null, |_| Some(true)).unwrap();
+        assert_eq!(unserved.status["healthy"], Value::Null);
     }
 
     #[test]
     fn a_replica_that_is_behind_writes_nothing() {
-        let first = provider(&good(), &Value::Null).unwrap();
+        let first = provider(&good(), &Value::Null, |_| Some(true)).unwrap();
         let behind = Verdict { generation: 1, ..good() };
-        assert!(provider(&behind, &first.status).is_none());
+        assert!(provider(&behind, &first.status, |_| Some(true)).is_none());
     }
 
     #[test]
     fn only_a_transition_of_ready_is_told() {
-        let first = provider(&good(), &Value::Null).unwrap();
+        let first = provider(&good(), &Value::Null, |_| Some(true)).unwrap();
         assert_eq!(first.notices.len(), 1);
         let edited = Verdict { generation: 3, ..good() };
-        assert!(provider(&edited, &first.status).unwrap().notices.is_empty());
+        assert!(provider(&edited, &first.status, |_| Some(true)).unwrap().notices.is_empty());
         let problem = Problem::new(Reason::Invalid, "write something else");
         let broken = Verdict { errors: vec![problem], generation: 3, ..Verdict::default() };
-        let notices = provider(&broken, &first.status).unwrap().notices;
+        let notices = provider(&broken, &first.status, |_| Some(true)).unwrap().notices;
         assert!(matches!(&*notices, [n] if n.is_warning && n.reason == "Invalid"));
     }
 

@@ -23,6 +23,7 @@ fn candidate(provider: &str, model: &str, entry: Option<Model>) -> Candidate {
         addressing: Default::default(),
         key_header: Default::default(),
         identity: None,
+        probe: None,
         backends: None,
         endpoint: snapshot::Endpoint::Mock,
         credentials: Vec::new(),

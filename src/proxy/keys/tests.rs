@@ -21,6 +21,7 @@ fn provider(keys: &[(&str, u32)]) -> Provider {
         addressing: Default::default(),
         key_header: Default::default(),
         identity: None,
+        probe: None,
         backends: None,
         endpoint: Endpoint::Mock,
         credentials: keys.iter().map(credential).collect(),

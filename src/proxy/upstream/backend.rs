@@ -92,16 +92,22 @@ impl Member {
 
     /// No connection was made. One that is let in again after a while is out at once if it fails.
     pub fn missed(&self, now: Instant) {
+        self.failed(now, Duration::ZERO);
+    }
+
+    /// A check found it dead: it is out for so long at least, if that was not the first time.
+    pub fn failed(&self, now: Instant, at_least: Duration) {
         let mut trouble = self.trouble.lock();
         self.has_failed.store(true, Ordering::Relaxed);
-        // Requests that began before it was left out say nothing new.
-        if trouble.until.is_some_and(|until| now < until) {
+        // Requests that began before it was left out say nothing new; the next check does.
+        if let Some(until) = trouble.until.as_mut().filter(|until| now < **until) {
+            *until = (*until).max(now + at_least);
             return;
         }
         trouble.failures = trouble.failures.saturating_add(1);
         if let Some(more) = trouble.failures.checked_sub(FAILURES) {
             let out = OUT.saturating_mul(1 << more.min(10)).min(OUT_AT_MOST);
-            trouble.until = Some(now + out);
+            trouble.until = Some(now + out.max(at_least));
         }
     }
 }
@@ -137,6 +143,21 @@ mod tests {
         assert_eq!(member.load(), 1);
         drop(second);
         assert_eq!(member.load(), 0);
+    }
+
+    #[test]
+    fn checks_that_fail_keep_it_out_until_one_succeeds() {
+        let (member, start) = (member(), Instant::now());
+        let every = Duration::from_secs(30);
+        member.failed(start, every * 2);
+        assert_eq!(member.out_for(start), None, "one is not enough");
+        for check in 1..5 {
+            let now = start + every * check;
+            member.failed(now, every * 2);
+            assert_eq!(member.out_for(now), Some(every * 2));
+        }
+        member.reached();
+        assert_eq!(member.out_for(start + every * 5), None);
     }
 
     #[test]

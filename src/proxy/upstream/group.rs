@@ -110,6 +110,37 @@ impl Group {
         Err(unreached)
     }
 
+    /// Sends a request to this backend, whatever is known of it.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send_to(
+        &self,
+        connector: &Connector,
+        within: Duration,
+        (address, backends, request): (SocketAddr, &Arc<[Backend]>, Request<Outgoing>),
+    ) -> Result<Sent, SendError> {
+        let members = self.follow(backends)?;
+        let member = members.all.iter().find(|member| member.address == address);
+        let member = member.ok_or(SendError::NoEndpoints)?;
+        let held = member.hold();
+        match member.host.send(connector, within, request).await {
+            Ok(response) => Ok(Sent { response, held }),
+            Err(Unanswered::Unsent(_, error) | Unanswered::Lost(error)) => Err(error),
+        }
+    }
+
+    /// A check has found a backend alive, or dead: then it is left out for so long at least.
+    pub fn found(&self, address: SocketAddr, is_alive: bool, (now, at_least): (Instant, Duration)) {
+        let members = Arc::clone(&self.members.read());
+        for member in members.all.iter().filter(|member| member.address == address) {
+            match is_alive {
+                true => member.reached(),
+                false => member.failed(now, at_least),
+            }
+        }
+    }
+
     /// The backends with what is known of them at `now`.
     pub fn state(&self, backends: &Arc<[Backend]>, now: Instant) -> Vec<BackendState> {
         let Ok(members) = self.follow(backends) else { return Vec::new() };

@@ -63,6 +63,7 @@ fn provider(backends: Vec<Backend>) -> Provider {
         addressing: Addressing::Plain,
         key_header: KeyHeader::Bearer,
         identity: None,
+        probe: None,
         backends: Some(backends.into()),
         endpoint: Endpoint::Http {
             scheme: Scheme::HTTP,
