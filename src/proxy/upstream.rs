@@ -36,7 +36,6 @@ use crate::{
 
 use body::Source;
 use connect::Connector;
-use connection::Unanswered;
 use group::{Group, Sending, Sent};
 use host::Host;
 
@@ -192,17 +191,10 @@ impl Upstreams {
         }
         let host = self.host(key)?;
         let response = match sending {
-            Sending::Pooled => host.send(connector, within, request).await,
-            Sending::Alone => host.upgrade(connector, within, request).await,
+            Sending::Pooled => host.send(connector, within, request).await?,
+            Sending::Alone => host.upgrade(connector, within, request).await?,
         };
-        match response {
-            Ok(response) => Ok(response.map(|source| UpstreamBody::new(source, None))),
-            Err(
-                Unanswered::Unsent(_, error)
-                | Unanswered::Untouched(_, error)
-                | Unanswered::Lost(error),
-            ) => Err(error),
-        }
+        Ok(response.map(|source| UpstreamBody::new(source, None)))
     }
 
     /// Whether a provider's name is looked up.

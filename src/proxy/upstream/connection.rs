@@ -50,6 +50,16 @@ pub enum Unanswered {
     Lost(SendError),
 }
 
+impl From<Unanswered> for SendError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Unsent(_, error)
+            | Unanswered::Untouched(_, error)
+            | Unanswered::Lost(error) => error,
+        }
+    }
+}
+
 impl From<TrySendError<Request<Outgoing>>> for Unanswered {
     fn from(mut error: TrySendError<Request<Outgoing>>) -> Self {
         let request = error.take_message();

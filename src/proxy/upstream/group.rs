@@ -124,10 +124,8 @@ impl Group {
         let member = members.all.iter().find(|member| member.address == address);
         let member = member.ok_or(SendError::NoEndpoints)?;
         let held = member.hold();
-        match member.host.send(connector, within, request).await {
-            Ok(response) => Ok(Sent { response, held }),
-            Err(Unanswered::Unsent(_, error) | Unanswered::Lost(error)) => Err(error),
-        }
+        let response = member.host.send(connector, within, request).await?;
+        Ok(Sent { response, held })
     }
 
     /// A check has found a backend alive, or dead: then it is left out for so long at least.
