@@ -17,7 +17,7 @@ pub struct Retry {
     /// Failures after which a target is tried again. Default: all four.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "set"))]
-    pub on: Option<Vec<RetryOn>>,
+    pub failures: Option<Vec<RetriedFailure>>,
     /// Pauses between the rounds. A wait that the provider asks for (retry-after) is kept as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
@@ -58,7 +58,7 @@ pub struct Backoff {
 
 /// A failure after which the same target may do better.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-pub enum RetryOn {
+pub enum RetriedFailure {
     /// No connection could be made: refused, unreachable, no such name, TLS failed.
     Connect,
     /// The first content did not come within timeouts.firstToken.
@@ -80,12 +80,12 @@ pub struct Fallback {
     /// target that was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 7), extend("x-kubernetes-list-type" = "set"))]
-    pub on: Option<Vec<FallbackOn>>,
+    pub failures: Option<Vec<FallbackFailure>>,
 }
 
 /// A failure after which another target may do better.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-pub enum FallbackOn {
+pub enum FallbackFailure {
     /// No connection could be made: refused, unreachable, no such name, TLS failed.
     Connect,
     /// The first content did not come within timeouts.firstToken.

@@ -217,7 +217,7 @@ pub struct Model {
     pub max_output_tokens: Option<i64>,
     /// The most tokens that a request may have, as the provider counts them. A request that is too
     /// long for another target falls back to one whose window is larger, where the route's
-    /// `fallback.on` has ContextLength. Default: from the same places as the price.
+    /// `fallback.failures` has ContextLength. Default: from the same places as the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub context_window: Option<i64>,

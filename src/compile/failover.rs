@@ -3,7 +3,7 @@
 use crate::{
     api::{
         duration,
-        failover::{self as api, FallbackOn, RetryOn},
+        failover::{self as api, FallbackFailure, RetriedFailure},
     },
     snapshot::{FailureClass, Fallback, Hedge, Retry},
 };
@@ -11,15 +11,15 @@ use crate::{
 /// Further tries of one target.
 pub(super) fn retry(spec: Option<&api::Retry>) -> Retry {
     let default = Retry::default();
-    let Some(api::Retry { attempts, on, backoff, within }) = spec else { return default };
+    let Some(api::Retry { attempts, failures, backoff, within }) = spec else { return default };
     let api::Backoff { base, max } = backoff.clone().unwrap_or_default();
     let base = base.as_ref().map_or(default.base, duration::Duration::get);
     let max = max.as_ref().map_or(default.max, duration::Duration::get);
     let attempts = attempts.and_then(|attempts| u32::try_from(attempts).ok());
     Retry {
         attempts: attempts.unwrap_or(default.attempts).max(1),
-        on: match on {
-            Some(on) => on.iter().map(|on| retried(*on)).collect(),
+        on: match failures {
+            Some(failures) => failures.iter().map(|failure| retried(*failure)).collect(),
             None => default.on,
         },
         base,
@@ -30,8 +30,10 @@ pub(super) fn retry(spec: Option<&api::Retry>) -> Retry {
 
 /// Going to another target.
 pub(super) fn fallback(spec: Option<&api::Fallback>) -> Fallback {
-    match spec.and_then(|spec| spec.on.as_ref()) {
-        Some(on) => Fallback { on: on.iter().map(|on| falling_back(*on)).collect() },
+    match spec.and_then(|spec| spec.failures.as_ref()) {
+        Some(failures) => {
+            Fallback { on: failures.iter().map(|failure| falling_back(*failure)).collect() }
+        }
         None => Fallback::default(),
     }
 }
@@ -41,24 +43,24 @@ pub(super) fn hedge(spec: Option<&api::Hedge>) -> Option<Hedge> {
     spec.map(|api::Hedge { delay }| Hedge { delay: delay.get() })
 }
 
-fn retried(on: RetryOn) -> FailureClass {
-    match on {
-        RetryOn::Connect => FailureClass::Connect,
-        RetryOn::FirstTokenTimeout => FailureClass::FirstTokenTimeout,
-        RetryOn::RateLimited => FailureClass::RateLimited,
-        RetryOn::ServerError => FailureClass::ServerError,
+fn retried(failure: RetriedFailure) -> FailureClass {
+    match failure {
+        RetriedFailure::Connect => FailureClass::Connect,
+        RetriedFailure::FirstTokenTimeout => FailureClass::FirstTokenTimeout,
+        RetriedFailure::RateLimited => FailureClass::RateLimited,
+        RetriedFailure::ServerError => FailureClass::ServerError,
     }
 }
 
-fn falling_back(on: FallbackOn) -> FailureClass {
-    match on {
-        FallbackOn::Connect => FailureClass::Connect,
-        FallbackOn::FirstTokenTimeout => FailureClass::FirstTokenTimeout,
-        FallbackOn::RateLimited => FailureClass::RateLimited,
-        FallbackOn::ServerError => FailureClass::ServerError,
-        FallbackOn::Auth => FailureClass::Auth,
-        FallbackOn::ContextLength => FailureClass::ContextLength,
-        FallbackOn::ContentFilter => FailureClass::ContentFilter,
+fn falling_back(failure: FallbackFailure) -> FailureClass {
+    match failure {
+        FallbackFailure::Connect => FailureClass::Connect,
+        FallbackFailure::FirstTokenTimeout => FailureClass::FirstTokenTimeout,
+        FallbackFailure::RateLimited => FailureClass::RateLimited,
+        FallbackFailure::ServerError => FailureClass::ServerError,
+        FallbackFailure::Auth => FailureClass::Auth,
+        FallbackFailure::ContextLength => FailureClass::ContextLength,
+        FallbackFailure::ContentFilter => FailureClass::ContentFilter,
     }
 }
 
@@ -74,15 +76,16 @@ mod tests {
     fn what_is_left_out_has_the_defaults() {
         let read = |spec| retry(Some(&serde_json::from_value(spec).unwrap()));
         assert_eq!((retry(None), read(json!({}))), (Retry::default(), Retry::default()));
-        let long = read(json!({"attempts": 5, "backoff": {"base": "30s"}, "on": []}));
+        let long = read(json!({"attempts": 5, "backoff": {"base": "30s"}, "failures": []}));
         assert_eq!((long.attempts, long.max), (5, Duration::from_secs(30)));
         assert!(!long.on.contains(FailureClass::Connect));
     }
 
     #[test]
     fn a_list_replaces_the_default_one() {
-        assert_eq!(fallback(Some(&api::Fallback { on: None })), Fallback::default());
-        let only = fallback(Some(&api::Fallback { on: Some(vec![FallbackOn::ContextLength]) }));
+        assert_eq!(fallback(Some(&api::Fallback { failures: None })), Fallback::default());
+        let failures = Some(vec![FallbackFailure::ContextLength]);
+        let only = fallback(Some(&api::Fallback { failures }));
         assert!(only.on.contains(FailureClass::ContextLength));
         assert!(!only.on.contains(FailureClass::ServerError));
     }
