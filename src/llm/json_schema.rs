@@ -44,7 +44,7 @@ fn close_objects(node: &mut Node) -> bool {
             changed
         }
         Node::List(items) => {
-            items.iter_mut().fold(false, |changed, item| close_objects(item) || changed)
+            items.iter_mut().filter_map(|item| close_objects(item).then_some(())).count() > 0
         }
         Node::Leaf(_) => false,
     }
