@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::snapshot::{
-    Budget, Consumer, Direct, Identity, Provider, Route, Rule, SessionKey, Snapshot, Target,
-    TargetModel,
+    Budget, Consumer, Direct, FailureClasses, Identity, Provider, Route, Rule, SessionKey,
+    Snapshot, Target, TargetModel,
 };
 
 /// The snapshot as JSON.
@@ -35,6 +35,14 @@ fn route(route: &Route) -> Value {
             "idle": route.timeouts.idle.as_millis(),
             "total": route.timeouts.total.as_millis(),
         },
+        "retry": {
+            "attempts": route.retry.attempts,
+            "failures": failures(route.retry.on),
+            "backoffMs": [route.retry.base.as_millis(), route.retry.max.as_millis()],
+            "withinMs": route.retry.within.as_millis(),
+        },
+        "fallback": failures(route.fallback.on),
+        "hedgeMs": route.hedge.map(|hedge| hedge.delay.as_millis()),
     })
 }
 
@@ -56,6 +64,11 @@ fn session_key(key: &SessionKey) -> String {
         SessionKey::User => "user".to_owned(),
         SessionKey::ConsumerAndUser => "consumer+user".to_owned(),
     }
+}
+
+/// Their names as in a manifest.
+fn failures(classes: FailureClasses) -> Vec<String> {
+    classes.iter().map(|class| format!("{class:?}")).collect()
 }
 
 fn target(target: &Target) -> Value {

@@ -1,9 +1,8 @@
 //! Whether a request may be sent twice at the same time: what a provider stores, runs or sells by the
 //! piece must happen once. Who sends it, and when, is the proxy's to decide.
 
-use serde_json::{Map, Value};
-
 use super::endpoint::{Endpoint, Work};
+use super::members::{Member, Members};
 
 /// Members that make the provider keep something or act on it.
 const KEEPING: [&str; 5] =
@@ -22,26 +21,25 @@ pub fn is_repeatable(endpoint: Endpoint, body: &[u8]) -> bool {
         Work::Vectors | Work::Verdict | Work::Order => return true,
         Work::Chat | Work::Text => {}
     }
-    let Ok(request) = serde_json::from_slice::<Map<String, Value>>(body) else { return false };
-    let is_set = |name: &&str| {
-        request.get(*name).is_some_and(|value| !value.is_null() && *value != Value::Bool(false))
-    };
-    if KEEPING.iter().any(is_set) {
-        return false;
-    }
-    // A second answer that Responses stores is in nobody's way: nobody knows its id.
-    let tools = request.get("tools").and_then(Value::as_array);
-    tools.is_none_or(|tools| tools.iter().all(is_callers_own))
+    let Ok(Members(members)) = Members::parse(body) else { return false };
+    members.iter().all(|Member { name, value }| match &**name {
+        "tools" => serde_json::from_str::<Vec<Members<'_>>>(value.get())
+            .is_ok_and(|tools| tools.iter().all(is_callers_own)),
+        name => !KEEPING.contains(&name) || matches!(value.get(), "null" | "false"),
+    })
 }
 
-fn is_callers_own(tool: &Value) -> bool {
-    let Some(tool) = tool.as_object() else { return false };
-    match tool.get("type") {
-        Some(kind) => kind.as_str().is_some_and(|kind| CALLERS_OWN.contains(&kind)),
+fn is_callers_own(Members(tool): &Members<'_>) -> bool {
+    let named = |name: &str| tool.iter().find(|member| member.name == name);
+    match named("type") {
+        Some(kind) => {
+            let kind: Option<String> = serde_json::from_str(kind.value.get()).ok();
+            kind.is_some_and(|kind| CALLERS_OWN.contains(&&*kind))
+        }
         // Anthropic's own shape names the tool, Gemini's holds a list of them.
         None => {
-            tool.contains_key("name")
-                || (!tool.is_empty() && tool.keys().all(|name| DECLARATIONS.contains(&&**name)))
+            let is_declaration = |member: &Member<'_>| DECLARATIONS.contains(&&*member.name);
+            named("name").is_some() || (!tool.is_empty() && tool.iter().all(is_declaration))
         }
     }
 }
@@ -68,6 +66,7 @@ mod tests {
                 Endpoint::Responses,
                 r#"{"input":"x","store":true,"tools":[{"type":"custom","name":"f"}]}"#,
             ),
+            (Endpoint::ChatCompletions, r#"{"messages":[],"tools":[]}"#),
             (Endpoint::Embeddings, "{}"),
             (Endpoint::Rerank, "{}"),
         ] {

@@ -143,7 +143,7 @@ async fn attempt(
     let now = || Instant::now().into_std();
     let mut order = pipeline.selector.order((&route, &rule), &by.candidates, &by.wish, now());
     let mut first: Option<Failure> = None;
-    while let Some(Turn { index, mut flight }) = order.next(now()) {
+    while let Some(Turn { index, mut flight, .. }) = order.next(now()) {
         session.serve(index);
         let Some((by, candidate)) =
             session.admitted().and_then(|by| Some((by, by.candidates.get(index)?)))

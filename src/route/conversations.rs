@@ -21,24 +21,35 @@ pub struct Conversations {
 
 #[derive(Default)]
 struct Generations {
-    young: HashMap<u64, u64>,
-    old: HashMap<u64, u64>,
+    young: HashMap<u64, Home>,
+    old: HashMap<u64, Home>,
+}
+
+/// Where an answer is stored: the provider, and that with the model that gave it.
+#[derive(Clone, Copy)]
+struct Home {
+    provider: u64,
+    target: u64,
 }
 
 impl Conversations {
     /// An answer with this id is stored at a provider, known by its UID, that gave it with this
     /// model.
     pub fn note(&self, id: &str, provider: &str, model: &str) {
-        let (id, target) = (self.hasher.hash_one(id), self.hasher.hash_one((provider, model)));
+        let home = Home {
+            provider: self.hasher.hash_one(provider),
+            target: self.hasher.hash_one((provider, model)),
+        };
+        let id = self.hasher.hash_one(id);
         let mut known = self.known.write();
         if known.young.len() >= GENERATION {
             known.old = std::mem::take(&mut known.young);
         }
-        known.young.insert(id, target);
+        known.young.insert(id, home);
     }
 
-    /// The place of the first of these targets at which the answer is stored; `None` if it is not
-    /// known, or at none of them.
+    /// The place of the target that gave the answer, else of the first of its provider; `None` if it
+    /// is not known, or none of them is.
     pub fn find<'a>(
         &self,
         id: &str,
@@ -49,7 +60,15 @@ impl Conversations {
             let known = self.known.read();
             *known.young.get(&id).or_else(|| known.old.get(&id))?
         };
-        targets.into_iter().position(|target| self.hasher.hash_one(target) == home)
+        let mut neighbour = None;
+        for (index, (provider, model)) in targets.into_iter().enumerate() {
+            if self.hasher.hash_one((provider, model)) == home.target {
+                return Some(index);
+            }
+            let is_neighbour = self.hasher.hash_one(provider) == home.provider;
+            neighbour = neighbour.or_else(|| is_neighbour.then_some(index));
+        }
+        neighbour
     }
 }
 
@@ -64,6 +83,7 @@ mod tests {
         let targets = [("a", "m"), ("b", "n"), ("b", "m")];
         assert_eq!(known.find("resp_1", targets), Some(2));
         assert_eq!(known.find("resp_1", [("a", "m")]), None);
+        assert_eq!(known.find("resp_1", [("a", "m"), ("b", "n")]), Some(1), "another model there");
         assert_eq!(known.find("resp_2", targets), None);
     }
 

@@ -161,4 +161,21 @@ mod tests {
         answered.end(End::Answered, now);
         assert!(left(60) && !left(61));
     }
+
+    #[test]
+    fn a_try_that_nobody_waits_for_any_longer_took_longer_than_that() {
+        let now = Instant::now();
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let state = state(now);
+        begin(&state, None, now).end(End::Left, later(3));
+        assert_eq!(state.view(later(3)).first_token, Some(Duration::from_secs(3)));
+        begin(&state, None, later(3)).end(End::Left, later(4));
+        assert!(state.estimate(later(4)).unwrap() > 2.5, "a shorter wait proves nothing");
+        let mut answering = begin(&state, None, later(5));
+        answering.first_content(later(6));
+        let known = state.estimate(later(60));
+        answering.end(End::Left, later(60));
+        assert_eq!(state.estimate(later(60)), known, "it had begun");
+        assert_eq!((state.in_flight(), state.view(later(60)).healthy), (0, true));
+    }
 }

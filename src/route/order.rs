@@ -92,6 +92,8 @@ pub struct Turn {
     pub index: usize,
     /// The try.
     pub flight: Flight,
+    /// Whether it was chosen because it is ready, and not because nothing better was left.
+    pub is_ready: bool,
 }
 
 impl<'a> Order<'a> {
@@ -114,7 +116,7 @@ impl<'a> Order<'a> {
                 Ok(flight) => {
                     self.tried |= bit(index);
                     self.is_first = false;
-                    return Some(Turn { index, flight });
+                    return Some(Turn { index, flight, is_ready });
                 }
                 Err(Missed::Full) => self.tried |= bit(index),
                 // Another request was sooner to try it: it comes again among those that are away.
@@ -129,7 +131,7 @@ impl<'a> Order<'a> {
     }
 
     /// A target that was handed out is not asked now: it has its turn later.
-    pub fn give_back(&mut self, Turn { index, mut flight }: Turn, now: Instant) {
+    pub fn give_back(&mut self, Turn { index, mut flight, .. }: Turn, now: Instant) {
         flight.end(End::Unsent, now);
         self.tried &= !bit(index);
     }

@@ -63,8 +63,11 @@ pub enum End {
     Failed(Option<Duration>),
     /// The target has had enough, and may say for how long.
     Limited(Option<Duration>),
-    /// In a way that says nothing: the caller left, or was wrong.
+    /// In a way that says nothing: the caller was wrong.
     Unjudged,
+    /// Nobody waits for it any longer: the caller has left, or another try was faster. It takes longer
+    /// than it has.
+    Left,
     /// Before anything was sent.
     Unsent,
 }
@@ -200,7 +203,10 @@ impl TargetState {
                 }
             }
             End::Limited(wait) => inner.health.limited(wait, now),
-            End::Unjudged | End::Unsent => {}
+            End::Left if visit.is_waiting => {
+                inner.latency.gave_up(now.saturating_duration_since(visit.began), now);
+            }
+            End::Left | End::Unjudged | End::Unsent => {}
         }
         inner.health.released(visit.pass);
     }

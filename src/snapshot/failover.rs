@@ -22,6 +22,19 @@ pub enum FailureClass {
     ContentFilter,
 }
 
+impl FailureClass {
+    /// Every class.
+    pub const ALL: [Self; 7] = [
+        Self::Connect,
+        Self::FirstTokenTimeout,
+        Self::RateLimited,
+        Self::ServerError,
+        Self::Auth,
+        Self::ContextLength,
+        Self::ContentFilter,
+    ];
+}
+
 /// A set of [`FailureClass`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct FailureClasses(u8);
@@ -44,6 +57,11 @@ impl FailureClasses {
             rest = others;
         }
         Self(bits)
+    }
+
+    /// The classes in the set.
+    pub fn iter(self) -> impl Iterator<Item = FailureClass> {
+        FailureClass::ALL.into_iter().filter(move |class| self.contains(*class))
     }
 
     /// Whether the class is in the set.
@@ -118,6 +136,8 @@ mod tests {
             assert!(FailureClasses::from_iter([class]).contains(class));
         }
         assert!(default.contains(FailureClass::Auth));
+        assert_eq!(default.iter().count(), 5);
+        assert_eq!(FailureClasses::from_iter(FailureClass::ALL).iter().count(), 7);
         assert!(!Retry::default().on.contains(FailureClass::Auth));
         assert!(Retry::default().on.contains(FailureClass::ServerError));
     }

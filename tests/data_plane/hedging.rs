@@ -263,3 +263,22 @@ async fn hedges_are_bounded_by_the_retry_budget() {
     assert!((3..=6).contains(&second.received().len()), "{}", second.received().len());
     assert!(hedges(&gateway, "retry_budget") >= 14);
 }
+
+#[tokio::test]
+async fn a_target_that_is_left_out_is_no_help() {
+    let gate = Gate::new();
+    let scripts = [after(&gate, json(WHOLE)), vec![Step::Stall], json(WHOLE)];
+    let slow = Upstream::scripted(scripts).await;
+    let bad = Upstream::always(whole(503, &[], "busy")).await;
+    let mut left_out = provider(&bad);
+    left_out.ejection.consecutive_failures = 1;
+    let gateway = Gateway::start([hedging([provider(&slow), left_out])]).await;
+    let (reply, ()) = tokio::join!(gateway.chat(ASK), async {
+        eventually(|| hedges(&gateway, "failed") == 1).await;
+        gate.open();
+    });
+    assert_eq!(reply.text(), WHOLE);
+    let reply = gateway.chat(ASK).await;
+    assert_eq!((reply.text(), reply.header("x-sluice-target")), (WHOLE, "target-0"));
+    assert_eq!((slow.received().len(), bad.received().len()), (3, 1));
+}

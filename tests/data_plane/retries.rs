@@ -247,3 +247,27 @@ async fn geminis_block_goes_to_another_provider() {
     let reply = gateway.chat(ASK).await;
     assert_eq!((reply.text(), reply.header("x-sluice-target")), (WHOLE, "target-1"));
 }
+
+#[tokio::test]
+async fn claudes_refusal_goes_to_another_provider() {
+    let refused = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":"refusal","usage":{"input_tokens":10,"output_tokens":1}}"#;
+    let refuses = Upstream::always(json(refused)).await;
+    let other = Upstream::always(json(WHOLE)).await;
+    let targets = [provider_at(refuses.address(), Dialect::Anthropic), provider(&other)];
+    let gateway = Gateway::start([falling_back(&[FailureClass::ContentFilter], targets)]).await;
+    let reply = gateway.chat(ASK).await;
+    assert_eq!((reply.text(), reply.header("x-sluice-target")), (WHOLE, "target-1"));
+}
+
+#[tokio::test]
+async fn a_second_try_may_fail_in_a_way_that_leads_elsewhere() {
+    let limited = whole(429, &[], "slow down");
+    let first = Upstream::scripted([busy(), limited]).await;
+    let second = Upstream::always(json(WHOLE)).await;
+    let mut route =
+        falling_back(&[FailureClass::RateLimited], [provider(&first), provider(&second)]);
+    route.retry.base = Duration::from_millis(5);
+    let gateway = Gateway::start([route]).await;
+    let reply = gateway.chat(ASK).await;
+    assert_eq!((reply.text(), reply.header("x-sluice-attempts")), (WHOLE, "3"));
+}

@@ -14,7 +14,7 @@ use crate::{
 use super::{
     super::{admit::Admitted, admit::admit_hedge, settle::Side},
     Answer, Failure, now,
-    run::{Flow, Run},
+    run::{After, Flow, Run},
 };
 
 /// Two tries that run at the same time.
@@ -62,7 +62,7 @@ impl Run<'_, '_> {
         match side {
             Side::First => {
                 let flow = self.ended(first, Err(failure));
-                if matches!(flow, Flow::Over(_)) {
+                if matches!(flow, Err(After::Over(_))) {
                     drop(two);
                     self.lost(pair, Side::Second);
                     return flow;
@@ -94,7 +94,14 @@ impl Run<'_, '_> {
             self.count(first, "unrepeatable");
             return None;
         }
-        let next = self.next();
+        // One that is away is no help against one that is slow.
+        let next = match self.next() {
+            Some(turn) if !turn.is_ready => {
+                self.give_back(turn);
+                None
+            }
+            next => next,
+        };
         let is_next = next.is_some();
         let mut turn = next.or_else(|| self.beside(first))?;
         let second = turn.index;
@@ -159,7 +166,7 @@ impl Run<'_, '_> {
     fn also_failed(&mut self, index: usize, failure: Failure) -> Flow {
         match self.ended(index, Err(failure)) {
             // Another one than the caller's request would have come to.
-            Flow::Over(_) => Flow::Stay,
+            Err(After::Over(_)) => Err(After::Stay),
             flow => flow,
         }
     }
@@ -175,9 +182,9 @@ impl Run<'_, '_> {
 /// What follows two tries that ended one after the other.
 fn both(first: Flow, second: Flow) -> Flow {
     match (first, second) {
-        (_, answered @ Flow::Answered(_)) => answered,
-        (over @ Flow::Over(_), _) | (_, over @ Flow::Over(_)) => over,
-        (Flow::Next, _) | (_, Flow::Next) => Flow::Next,
-        (flow, _) => flow,
+        (answered @ Ok(_), _) | (_, answered @ Ok(_)) => answered,
+        (over @ Err(After::Over(_)), _) | (_, over @ Err(After::Over(_))) => over,
+        (next @ Err(After::Next), _) | (_, next @ Err(After::Next)) => next,
+        (stay, _) => stay,
     }
 }

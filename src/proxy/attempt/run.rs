@@ -22,10 +22,12 @@ use super::{
     now,
 };
 
-/// What follows a try.
-pub enum Flow {
-    /// An answer.
-    Answered(Answer),
+/// An answer, or what follows a try without one.
+pub type Flow = Result<Answer, After>;
+
+/// What follows a try that gave no answer.
+#[derive(Debug)]
+pub enum After {
     /// The next target.
     Next,
     /// No other target; but one that was tried may be tried again.
@@ -72,34 +74,44 @@ impl<'a, 'b> Run<'a, 'b> {
 
     /// Tries until there is an answer or nothing more to try.
     pub async fn go(mut self) -> Result<Answer, Failure> {
-        while let Some(turn) = self.next() {
-            self.count_first(turn.index);
+        let mut stays = false;
+        loop {
+            let untried = if stays { None } else { self.next() };
+            let turn = match untried {
+                Some(turn) => {
+                    self.count_first(turn.index);
+                    turn
+                }
+                None => match self.again().await {
+                    Some(turn) => turn,
+                    None => return self.end(None),
+                },
+            };
             match self.attempt(turn).await {
-                Flow::Answered(answer) => return Ok(answer),
-                Flow::Over(failure) => return self.end(Some(failure)),
-                Flow::Stay => break,
-                Flow::Next => {}
+                Ok(answer) => return Ok(answer),
+                Err(After::Over(failure)) => return self.end(Some(failure)),
+                Err(After::Stay) => stays = true,
+                Err(After::Next) => stays = false,
             }
             if Instant::now() >= self.attempts.call.deadline {
-                break;
+                return self.end(None);
             }
         }
-        while let Some(again) = self.tries.again(self.attempts.elapsed(), fastrand::f64()) {
+    }
+
+    /// Waits until a target may be tried again; `None` if none may.
+    async fn again(&mut self) -> Option<Turn> {
+        loop {
+            let again = self.tries.again(self.attempts.elapsed(), fastrand::f64())?;
             if !self.may_retry(again.index) {
                 continue;
             }
             tokio::time::sleep_until(self.attempts.started + again.at).await;
-            let Some(flight) = self.order.again(again.index, now()) else {
-                self.tries.give_up(again.index);
-                continue;
-            };
-            match self.attempt(Turn { index: again.index, flight }).await {
-                Flow::Answered(answer) => return Ok(answer),
-                Flow::Over(failure) => return self.end(Some(failure)),
-                Flow::Stay | Flow::Next => {}
+            match self.beside(again.index) {
+                Some(turn) => return Some(turn),
+                None => self.tries.give_up(again.index),
             }
         }
-        self.end(None)
     }
 
     /// The next target that has not been tried.
@@ -108,9 +120,9 @@ impl<'a, 'b> Run<'a, 'b> {
         order.next_among(now(), |index| eligible.allows(index))
     }
 
-    /// A target that has been tried, once more beside itself.
+    /// A target that has been tried, once more; `None` if its account has no room.
     pub(super) fn beside(&mut self, index: usize) -> Option<Turn> {
-        Some(Turn { index, flight: self.order.again(index, now())? })
+        Some(Turn { index, flight: self.order.again(index, now())?, is_ready: true })
     }
 
     /// A target that was taken from the order is not tried now.
@@ -135,7 +147,7 @@ impl<'a, 'b> Run<'a, 'b> {
         let mut failure = match tried {
             Ok(answer) => {
                 self.remember(index, &answer);
-                return Flow::Answered(answer);
+                return Ok(answer);
             }
             Err(failure) => failure,
         };
@@ -146,9 +158,9 @@ impl<'a, 'b> Run<'a, 'b> {
         let (retry_after, at) = (failure.retry_after, self.attempts.elapsed());
         let repeats = self.tries.failed(index, Failed { class, retry_after, at });
         match (self.falls_back(index, &mut failure), repeats) {
-            (true, _) => self.keep(index, failure, Flow::Next),
-            (false, true) => self.keep(index, failure, Flow::Stay),
-            (false, false) => Flow::Over(failure),
+            (true, _) => Err(self.keep(index, failure, After::Next)),
+            (false, true) => Err(self.keep(index, failure, After::Stay)),
+            (false, false) => Err(After::Over(failure)),
         }
     }
 
@@ -173,12 +185,12 @@ impl<'a, 'b> Run<'a, 'b> {
         (0..self.attempts.call.candidates.len()).any(|index| untried(&index))
     }
 
-    fn keep(&mut self, index: usize, mut failure: Failure, flow: Flow) -> Flow {
+    fn keep(&mut self, index: usize, mut failure: Failure, after: After) -> After {
         if let Some(answer) = failure.answer().take() {
             self.kept.get_or_insert((index, answer));
         }
         self.first.get_or_insert(failure);
-        flow
+        after
     }
 
     /// What the caller gets if no try gave an answer.

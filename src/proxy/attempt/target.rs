@@ -24,12 +24,26 @@ use super::{
     Answer, Attempts, Call, Content, Failure, Reason, address, answer, count, now, request,
 };
 
+/// A try that may be dropped while it waits: nobody waits for it any longer then.
+struct Waiting(Option<Flight>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(flight) = &mut self.0 {
+            flight.end(End::Left, now());
+        }
+    }
+}
+
 impl Attempts<'_> {
     /// Tries one target, and says how it went. `side`: which of two tries it is, where two run at the
     /// same time.
     pub(super) async fn target(&self, turn: Turn, side: Side) -> Result<Answer, Failure> {
-        let (Turn { index, mut flight }, began) = (turn, Instant::now());
-        let mut tried = self.ask(index, side, &mut flight).await;
+        let (Turn { index, flight, .. }, began) = (turn, Instant::now());
+        let mut waiting = Waiting(Some(flight));
+        let Some(flight) = &mut waiting.0 else { return Err(Failure::no_target()) };
+        let mut tried = self.ask(index, side, flight).await;
+        let Some(mut flight) = waiting.0.take() else { return tried };
         match &mut tried {
             Ok(answer) => answer.flight = Some(flight),
             Err(failure) => match failure.answer() {
