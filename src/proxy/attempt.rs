@@ -3,6 +3,7 @@
 
 mod address;
 mod answer;
+mod blame;
 mod count;
 mod eligible;
 mod failure;
@@ -32,7 +33,8 @@ use super::{
 };
 
 pub use answer::{error_answer, upstream_id};
-pub use failure::{Failure, Reason, judge};
+pub use blame::judge;
+pub use failure::{Failure, Reason};
 pub use request::{credential, key_header};
 
 /// A request that is ready to be sent.

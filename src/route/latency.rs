@@ -20,8 +20,9 @@ pub struct Latency {
     in_flight: u32,
     /// Those of them that have no content yet.
     waiting: u32,
-    /// The sum of the times at which these began, in seconds after `origin`.
-    began: f64,
+    /// The sum of the times at which these began, in microseconds after `origin`: exact, for it may
+    /// be added to and taken from for as long as the process lives.
+    began: u128,
     origin: Option<Instant>,
 }
 
@@ -30,8 +31,7 @@ impl Latency {
     pub fn sent(&mut self, now: Instant) {
         self.in_flight = self.in_flight.saturating_add(1);
         if self.waiting == 0 {
-            // Sums of nothing are exact again.
-            (self.origin, self.began) = (Some(now), 0.0);
+            (self.origin, self.began) = (Some(now), 0);
         }
         self.waiting = self.waiting.saturating_add(1);
         self.began += self.offset(now);
@@ -39,7 +39,7 @@ impl Latency {
 
     /// A request that went out at `began` waits no longer for its first content.
     pub fn waited(&mut self, began: Instant) {
-        self.began -= self.offset(began);
+        self.began = self.began.saturating_sub(self.offset(began));
         self.waiting = self.waiting.saturating_sub(1);
     }
 
@@ -84,7 +84,10 @@ impl Latency {
         let known = self.estimate(now).unwrap_or(otherwise);
         match self.waiting {
             0 => known,
-            waiting => known.max(self.offset(now) - self.began / f64::from(waiting)),
+            waiting => {
+                let waited = (self.offset(now) * u128::from(waiting)).saturating_sub(self.began);
+                known.max(waited as f64 / 1e6 / f64::from(waiting))
+            }
         }
     }
 
@@ -93,8 +96,8 @@ impl Latency {
         self.in_flight
     }
 
-    fn offset(&self, at: Instant) -> f64 {
-        self.origin.map_or(0.0, |origin| at.saturating_duration_since(origin).as_secs_f64())
+    fn offset(&self, at: Instant) -> u128 {
+        self.origin.map_or(0, |origin| at.saturating_duration_since(origin).as_micros())
     }
 }
 

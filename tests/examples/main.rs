@@ -73,6 +73,22 @@ fn quickstart_answers_both_sdks_dialects() {
 }
 
 #[test]
+fn several_accounts_are_used_up_to_their_limits() {
+    let sluice = serve(&folder("several-accounts"), &[]);
+    let targets = (0..4).map(|_| {
+        let answer = chat(&sluice, "sk-several-accounts", "chat");
+        assert!(!text(&answer).is_empty());
+        answer.header("x-sluice-target").unwrap().to_owned()
+    });
+    let mut targets: Vec<String> = targets.collect();
+    targets.sort();
+    assert_eq!(targets, ["first", "first", "second", "second"]);
+    let answer = chat(&sluice, "sk-several-accounts", "chat");
+    assert_eq!(answer.status, 429);
+    assert_eq!(answer.json()["error"]["code"], "provider_limit");
+}
+
+#[test]
 fn failover_goes_to_the_standby_inside_the_request() {
     let sluice = serve(&folder("failover"), &[]);
     let answer = chat(&sluice, "sk-failover", "chat");

@@ -6,7 +6,6 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     llm::{ApiError, Cause, ErrorKind, ResponseError, StreamFault},
-    route::End,
     snapshot::{FailureClass, Fallback, Provider, Target},
     telemetry::Outcome,
 };
@@ -18,9 +17,6 @@ use super::{
     },
     Answer,
 };
-
-/// A request whose whole time ran out has waited in vain for its target if it waited for this long.
-const IN_VAIN: Duration = Duration::from_secs(30);
 
 /// Longest detail in a record, in bytes.
 const MAX_DETAIL: usize = 160;
@@ -130,16 +126,6 @@ fn of_status(status: u16) -> Class {
     }
 }
 
-/// What a status says about the target that answered with it.
-pub fn judge(status: u16, retry_after: Option<Duration>) -> End {
-    match status {
-        429 => End::Limited(retry_after),
-        // A redirect is a wrong endpoint.
-        300..=399 | 408 | 500 | 502..=504 | 520..=530 => End::Failed(retry_after),
-        _ => End::Unjudged,
-    }
-}
-
 /// A try that gave no answer.
 #[derive(Debug)]
 pub struct Failure {
@@ -215,30 +201,6 @@ impl Failure {
             _ => Outcome::Failed,
         };
         Rejection { outcome, ..Rejection::fail(self.error, self.retry_after) }
-    }
-
-    /// What it says about the target, which was waited for so long.
-    pub fn end(&self, waited: Duration) -> End {
-        match self.reason {
-            // It is about the request.
-            _ if self.cause.is_some() => End::Unjudged,
-            Reason::Status(status) | Reason::ErrorEvent(status) => judge(status, self.retry_after),
-            Reason::Connect
-            | Reason::Closed
-            | Reason::FirstToken
-            | Reason::Empty
-            | Reason::Malformed => End::Failed(self.retry_after),
-            Reason::Deadline if waited >= IN_VAIN => End::Failed(None),
-            Reason::Deadline | Reason::Filtered => End::Unjudged,
-            Reason::NoEndpoints
-            | Reason::Credentials
-            | Reason::CredentialsUnavailable
-            | Reason::OwnCredential
-            | Reason::Translation
-            | Reason::Fidelity
-            | Reason::NoTarget
-            | Reason::AccountLimit => End::Unsent,
-        }
     }
 
     /// The sooner end of two limits: each key of a provider may have one of its own.
