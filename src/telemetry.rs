@@ -10,4 +10,4 @@ pub mod targets;
 pub use access_log::{AccessLog, Writer};
 pub use metrics::Metrics;
 pub use record::{AttemptRecord, Outcome, Record, brief};
-pub use targets::{TargetGauges, TargetSample};
+pub use targets::{AccountSample, Samples, TargetGauges, TargetSample};

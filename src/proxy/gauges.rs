@@ -10,13 +10,24 @@ use tokio::time::Instant;
 
 use crate::{
     route::{Targets, View},
-    snapshot::{Pattern, Route, Snapshot, Target, TargetModel},
-    telemetry::TargetSample,
+    snapshot::{Pattern, Provider, Route, Snapshot, Target, TargetModel},
+    telemetry::{AccountSample, Samples, TargetSample},
 };
 
-/// The configured targets that have been asked.
-pub fn samples(targets: &Targets, snapshot: &Snapshot) -> Vec<TargetSample> {
-    let views = targets.views(Instant::now().into_std()).into_iter();
+/// The configured targets that have been asked, and the accounts that have limits.
+pub fn samples(targets: &Targets, snapshot: &Snapshot) -> Samples {
+    let now = Instant::now().into_std();
+    let limited = snapshot.providers.values().filter(|provider| !provider.limits.is_unlimited());
+    let account = |provider: &Arc<Provider>| AccountSample {
+        provider: provider.name.to_string(),
+        passed_over: targets.account(&provider.uid, now).passed_over(),
+    };
+    let accounts = limited.map(account).collect();
+    Samples { targets: asked(targets, snapshot, now), accounts }
+}
+
+fn asked(targets: &Targets, snapshot: &Snapshot, now: std::time::Instant) -> Vec<TargetSample> {
+    let views = targets.views(now).into_iter();
     let views: HashMap<_, View> =
         views.map(|view| ((Arc::clone(&view.provider), Arc::clone(&view.model)), view)).collect();
     let (mut shown, mut samples) = (HashSet::new(), Vec::new());

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     llm::{Dialect, Endpoint, ErrorKind, peek},
-    route::{Choice, Turn},
+    route::{Choice, End, Turn},
     snapshot,
     telemetry::{AttemptRecord, Record},
 };
@@ -152,6 +152,8 @@ async fn attempt(
         };
         let started = Instant::now();
         let opened = once(pipeline, (asked, by), candidate).await;
+        let end = |failure: &Failure| failure.end(&candidate.target.provider, started.elapsed());
+        let end = opened.as_ref().err().map(end);
         let target = Arc::clone(&candidate.target.name);
         let reason = opened.as_ref().err().map_or("ok".into(), Failure::summary);
         session.attempted(AttemptRecord { target, reason, duration: started.elapsed() });
@@ -162,7 +164,7 @@ async fn attempt(
                 return Ok(response);
             }
             Err(failure) => {
-                flight.end(failure.end(started.elapsed()), now());
+                flight.end(end.unwrap_or(End::Unjudged), now());
                 if !failure.falls_back(&fallback) {
                     return Err(failure);
                 }

@@ -4,7 +4,10 @@
 //! back once all of its second is older than that, so that no sixty seconds see more than the limit.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,7 @@ const SECONDS: u64 = 61;
 pub struct Account {
     origin: Instant,
     counts: Mutex<Counts>,
+    passed_over: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +53,7 @@ pub struct Hold {
 impl Account {
     /// An account that nothing has been taken from. `origin` is before every other time.
     pub fn new(origin: Instant) -> Self {
-        Self { origin, counts: Mutex::default() }
+        Self { origin, counts: Mutex::default(), passed_over: AtomicU64::new(0) }
     }
 
     /// Takes one call of up to so many tokens, or nothing. A call that is larger than the whole limit
@@ -84,6 +88,16 @@ impl Account {
         let tokens = tokens.min(limits.tokens_per_minute.unwrap_or(u64::MAX));
         let full = self.counts.lock().full(limits, tokens, self.since(now));
         full.map_or(Ok(()), Err)
+    }
+
+    /// A request has gone elsewhere, or nowhere, for want of room.
+    pub fn pass_over(&self) {
+        self.passed_over.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that have.
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over.load(Ordering::Relaxed)
     }
 
     /// Calls under way.

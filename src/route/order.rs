@@ -73,6 +73,8 @@ pub struct Order<'a> {
     draws: Draws,
     /// A bit for each seat that has been handed out or refused.
     tried: u64,
+    /// A bit for each seat that was found without room.
+    passed_over: u64,
     is_first: bool,
     full: Option<Full>,
 }
@@ -100,7 +102,7 @@ impl<'a> Order<'a> {
     /// The order for one request. Of more than 64 seats the first 64 are used.
     pub fn new(seats: Seats, criteria: Criteria<'a>) -> Self {
         let draws = Draws::new(criteria.seed);
-        Self { seats, criteria, draws, tried: 0, is_first: true, full: None }
+        Self { seats, criteria, draws, tried: 0, passed_over: 0, is_first: true, full: None }
     }
 
     /// The next target to ask; `None` when each has had its turn or is at its limit.
@@ -146,7 +148,7 @@ impl<'a> Order<'a> {
         let hold = match take(seat, now) {
             Ok(hold) => hold,
             Err(full) => {
-                self.note(full);
+                self.pass_over(index, full);
                 return Err(Missed::Full);
             }
         };
@@ -157,8 +159,15 @@ impl<'a> Order<'a> {
         }
     }
 
-    fn note(&mut self, full: Full) {
+    /// A seat has no room; its account counts that once for a request.
+    fn pass_over(&mut self, index: usize, full: Full) {
         self.full = Some(self.full.map_or(full, |known| known.min(full)));
+        if self.passed_over & bit(index) == 0 {
+            self.passed_over |= bit(index);
+            if let Some((account, _)) = self.seat(index).and_then(|seat| seat.account.as_ref()) {
+                account.pass_over();
+            }
+        }
     }
 
     /// The next seat, and whether it is chosen because it is ready.
@@ -169,13 +178,13 @@ impl<'a> Order<'a> {
         let mut away: Option<(Instant, u32, usize)> = None;
         let mut lowest = u32::MAX;
         let mut ready: Vec<usize> = Vec::with_capacity(self.seats.as_slice().len());
-        let mut full: Option<Full> = None;
+        let mut full: Vec<(usize, Full)> = Vec::new();
         for (index, seat) in self.seats.as_slice().iter().enumerate() {
             if self.tried & bit(index) != 0 || bit(index) == 0 || !allows(index) {
                 continue;
             }
             if let Err(found) = room(seat, now) {
-                full = Some(full.map_or(found, |other| other.min(found)));
+                full.push((index, found));
                 continue;
             }
             match seat.state.standing(now) {
@@ -197,8 +206,8 @@ impl<'a> Order<'a> {
                 }
             }
         }
-        if let Some(full) = full {
-            self.note(full);
+        for (index, full) in full {
+            self.pass_over(index, full);
         }
         match ready.as_slice() {
             [] => away.map(|(_, _, index)| (index, false)),

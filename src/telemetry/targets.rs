@@ -28,8 +28,26 @@ pub struct TargetSample {
     pub first_token: Option<Duration>,
 }
 
-/// Where samples come from; each target once.
-pub type Source = Box<dyn Fn() -> Vec<TargetSample> + Send + Sync>;
+/// One account with limits of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountSample {
+    /// `namespace/name` of the AIProvider.
+    pub provider: String,
+    /// Requests that passed it over because it was at a limit.
+    pub passed_over: u64,
+}
+
+/// All samples of one moment; each target and each account once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Samples {
+    /// Targets.
+    pub targets: Vec<TargetSample>,
+    /// Accounts.
+    pub accounts: Vec<AccountSample>,
+}
+
+/// Where samples come from.
+pub type Source = Box<dyn Fn() -> Samples + Send + Sync>;
 
 /// The series of targets.
 pub struct TargetGauges {
@@ -42,6 +60,7 @@ pub struct TargetGauges {
 struct Series {
     healthy: GaugeVec,
     ejections: CounterVec,
+    passed_over: CounterVec,
     in_flight: GaugeVec,
     first_token: GaugeVec,
 }
@@ -57,12 +76,17 @@ impl TargetGauges {
             "sluice_target_ejections_total",
             "How often a provider's model was left out because it failed",
         );
+        let passed_over = Opts::new(
+            "sluice_provider_limited_total",
+            "Requests that passed over a provider because its account was at a limit of spec.limits",
+        );
         let series = Series {
             healthy: gauge(
                 "sluice_target_healthy",
                 "Whether a provider's model is in use (1), or left out because it failed (0)",
             )?,
             ejections: CounterVec::new(ejections, LABELS)?,
+            passed_over: CounterVec::new(passed_over, &["provider"])?,
             in_flight: gauge(
                 "sluice_target_inflight_requests",
                 "Requests under way at a provider's model",
@@ -72,9 +96,9 @@ impl TargetGauges {
                 "Time to the first content of a provider's model, as LeastLatency estimates it",
             )?,
         };
-        let gauges = series.gauges();
-        let descriptions = gauges.iter().flat_map(|gauge| gauge.desc());
-        let descriptions = descriptions.chain(series.ejections.desc()).cloned().collect();
+        let descriptions = series.gauges().into_iter().flat_map(Collector::desc);
+        let counters = series.counters().into_iter().flat_map(Collector::desc);
+        let descriptions = descriptions.chain(counters).cloned().collect();
         registry.register(Box::new(Self { source, series: Mutex::new(series), descriptions }))
     }
 }
@@ -84,8 +108,12 @@ impl Series {
         [&self.healthy, &self.in_flight, &self.first_token]
     }
 
+    fn counters(&self) -> [&CounterVec; 2] {
+        [&self.ejections, &self.passed_over]
+    }
+
     fn reset(&self) {
-        self.ejections.reset();
+        self.counters().iter().for_each(|counter| counter.reset());
         self.gauges().iter().for_each(|gauge| gauge.reset());
     }
 
@@ -109,10 +137,12 @@ impl Collector for TargetGauges {
         let samples = (self.source)();
         let series = self.series.lock();
         series.reset();
-        samples.iter().for_each(|sample| series.show(sample));
-        let mut families = series.ejections.collect();
-        families.extend(series.gauges().iter().flat_map(|gauge| gauge.collect()));
-        families
+        samples.targets.iter().for_each(|sample| series.show(sample));
+        for AccountSample { provider, passed_over } in &samples.accounts {
+            series.passed_over.with_label_values(&[provider]).inc_by(*passed_over as f64);
+        }
+        let counters = series.counters().into_iter().flat_map(Collector::collect);
+        counters.chain(series.gauges().into_iter().flat_map(Collector::collect)).collect()
     }
 }
 
@@ -130,10 +160,10 @@ mod tests {
             in_flight: 2,
             first_token,
         };
-        let samples = Arc::new(Mutex::new(vec![
-            sample("a", Some(Duration::from_millis(250))),
-            sample("gone", None),
-        ]));
+        let samples = Arc::new(Mutex::new(Samples {
+            targets: vec![sample("a", Some(Duration::from_millis(250))), sample("gone", None)],
+            accounts: vec![AccountSample { provider: "team/openai".into(), passed_over: 7 }],
+        }));
         let registry = Registry::new();
         let source = Arc::clone(&samples);
         TargetGauges::register(&registry, Box::new(move || source.lock().clone())).unwrap();
@@ -142,13 +172,15 @@ mod tests {
             prometheus::TextEncoder::new().encode_to_string(&families).unwrap()
         };
         assert!(text().contains(r#"sluice_target_healthy{model="gone",provider="team/openai"} 0"#));
-        samples.lock().pop();
+        samples.lock().targets.pop();
         for _ in 0..2 {
             let text = text();
             let labels = r#"{model="a",provider="team/openai"}"#;
             assert!(text.contains(&format!("sluice_target_ejections_total{labels} 3")), "{text}");
             assert!(text.contains(&format!("sluice_target_inflight_requests{labels} 2")));
             assert!(text.contains(&format!("sluice_target_first_token_seconds{labels} 0.25")));
+            let limited = r#"sluice_provider_limited_total{provider="team/openai"} 7"#;
+            assert!(text.contains(limited), "{text}");
             assert!(text.contains("# TYPE sluice_target_ejections_total counter"), "{text}");
             assert!(!text.contains("gone"), "{text}");
         }

@@ -7,8 +7,8 @@ use std::{
 
 use sluice::api::provider::ProviderType;
 use sluice::telemetry::{
-    AccessLog, Metrics, TargetGauges, TargetSample, control::ControlMetrics, log::Format,
-    metrics::TargetLabels,
+    AccessLog, AccountSample, Metrics, Samples, TargetGauges, TargetSample,
+    control::ControlMetrics, log::Format, metrics::TargetLabels,
 };
 
 /// Written by `make bench`, not kept in step with every change.
@@ -121,7 +121,9 @@ fn registered() -> Table {
         in_flight: 0,
         first_token: Some(std::time::Duration::from_secs(1)),
     };
-    TargetGauges::register(&metrics.registry, Box::new(move || vec![sample.clone()])).unwrap();
+    let account = AccountSample { provider: "team/openai".into(), passed_over: 0 };
+    let samples = Samples { targets: vec![sample], accounts: vec![account] };
+    TargetGauges::register(&metrics.registry, Box::new(move || samples.clone())).unwrap();
     AccessLog::new(Format::Json, &metrics.registry).unwrap();
     let control = ControlMetrics::new(&metrics.registry).unwrap();
     control.objects.with_label_values(&["AIRoute", "true"]);

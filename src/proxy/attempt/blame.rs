@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::route::End;
+use crate::{route::End, snapshot::Provider};
 
 use super::{Failure, Reason};
 
@@ -22,11 +22,15 @@ pub fn judge(status: u16, retry_after: Option<Duration>) -> End {
 }
 
 impl Failure {
-    /// What it says about the target, which was waited for so long.
-    pub fn end(&self, waited: Duration) -> End {
+    /// What it says about the target of this provider, which was waited for so long.
+    pub fn end(&self, provider: &Provider, waited: Duration) -> End {
         match self.reason {
             // It is about the request, whatever its status.
             _ if self.cause.is_some() => End::Unjudged,
+            // It is the caller's own account that has had enough, and nobody else's.
+            Reason::Status(429) | Reason::ErrorEvent(429) if provider.is_passthrough() => {
+                End::Unjudged
+            }
             Reason::Status(status) | Reason::ErrorEvent(status) => judge(status, self.retry_after),
             Reason::Connect
             | Reason::Closed
@@ -49,12 +53,14 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http::{HeaderMap, StatusCode};
 
     use super::*;
     use crate::{
         llm::{ApiError, ErrorKind},
-        snapshot::{ObjectName, Provider, Target, TargetModel},
+        snapshot::{Identity, ObjectName, Target, TargetModel},
     };
 
     const WAIT: Option<Duration> = Some(Duration::from_secs(7));
@@ -71,7 +77,7 @@ mod tests {
         assert_eq!(judge(429, None), End::Limited(None));
     }
 
-    fn target() -> Target {
+    fn target(identity: Option<Identity>) -> Target {
         let provider = Provider {
             name: ObjectName::new("team", "p"),
             uid: "p".into(),
@@ -80,7 +86,7 @@ mod tests {
             quirks: crate::llm::Quirks::NONE,
             addressing: Default::default(),
             key_header: Default::default(),
-            identity: None,
+            identity: identity.map(Arc::new),
             endpoint: crate::snapshot::Endpoint::Mock,
             credentials: Vec::new(),
             headers: Vec::new(),
@@ -94,7 +100,7 @@ mod tests {
         };
         Target {
             name: "t".into(),
-            provider: std::sync::Arc::new(provider),
+            provider: Arc::new(provider),
             model: TargetModel::AsAsked,
             weight: 1,
             priority: 0,
@@ -104,23 +110,34 @@ mod tests {
 
     #[test]
     fn running_out_of_time_is_a_fault_only_where_the_target_had_time() {
-        let target = target();
-        let (short, long) = (Duration::from_secs(29), Duration::from_secs(30));
-        assert_eq!(Failure::late(&target, false).end(short), End::Failed(None));
-        assert_eq!(Failure::late(&target, true).end(short), End::Unjudged);
-        assert_eq!(Failure::late(&target, true).end(long), End::Failed(None));
-        assert_eq!(Failure::no_target().end(long), End::Unsent);
+        let target = target(None);
+        let end =
+            |failure: Failure, seconds| failure.end(&target.provider, Duration::from_secs(seconds));
+        assert_eq!(end(Failure::late(&target, false), 29), End::Failed(None));
+        assert_eq!(end(Failure::late(&target, true), 29), End::Unjudged);
+        assert_eq!(end(Failure::late(&target, true), 30), End::Failed(None));
+        assert_eq!(end(Failure::no_target(), 30), End::Unsent);
     }
 
     #[test]
     fn what_a_provider_says_of_the_request_is_no_fault_of_its_own() {
-        let target = target();
-        let status = StatusCode::BAD_GATEWAY;
-        let say = |code: &'static str| {
-            let error = ApiError::new(status, ErrorKind::InvalidRequest, code, "m");
-            Failure::status(&target.provider, status, error, &HeaderMap::new()).end(Duration::ZERO)
-        };
-        assert_eq!(say("context_length_exceeded"), End::Unjudged);
-        assert_eq!(say("server_error"), End::Failed(None));
+        let provider = target(None).provider;
+        assert_eq!(said(&provider, 502, "context_length_exceeded"), End::Unjudged);
+        assert_eq!(said(&provider, 502, "server_error"), End::Failed(None));
+    }
+
+    #[test]
+    fn the_limit_of_a_callers_own_account_lets_nobody_else_wait() {
+        let own = target(Some(Identity::Caller)).provider;
+        assert_eq!(said(&own, 429, "rate_limit"), End::Unjudged);
+        assert_eq!(said(&own, 503, "overloaded"), End::Failed(None));
+        assert_eq!(said(&target(None).provider, 429, "rate_limit"), End::Limited(None));
+    }
+
+    fn said(provider: &Provider, status: u16, code: &'static str) -> End {
+        let status = StatusCode::from_u16(status).unwrap();
+        let error = ApiError::new(status, ErrorKind::InvalidRequest, code, "m");
+        let failure = Failure::status(provider, status, error, &HeaderMap::new());
+        failure.end(provider, Duration::ZERO)
     }
 }

@@ -48,7 +48,11 @@ impl Attempts<'_> {
             Ok(answer) => answer.flight = Some(flight),
             Err(failure) => match failure.answer() {
                 Some(answer) => answer.flight = Some(flight),
-                None => flight.end(failure.end(began.elapsed()), now()),
+                None => {
+                    let provider = self.candidate(index).map(|it| &it.target.provider);
+                    let end = provider.map(|provider| failure.end(provider, began.elapsed()));
+                    flight.end(end.unwrap_or(End::Unsent), now());
+                }
             },
         }
         tried

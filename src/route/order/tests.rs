@@ -208,7 +208,10 @@ fn a_target_at_its_limit_is_passed_over_and_is_never_asked() {
     let now = stage.now;
     let mut order = stage.order(Seats::One(only), Balance::Weighted);
     assert!(order.next(now).is_none());
+    assert!(order.next(now).is_none());
     assert!(order.full().is_some_and(|full| full.retry_after > ms(59_000)));
+    let account = stage.targets.account("a", stage.now);
+    assert_eq!(account.passed_over(), 2, "once for each of the requests after the first");
 }
 
 #[test]
