@@ -4,7 +4,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod check;
+mod cluster;
 mod crds;
+mod explain;
 mod keys;
 mod prices;
 mod run;
@@ -32,6 +34,8 @@ enum Command {
     Run(run::Args),
     /// Check manifests offline: schema, rules, and references among them.
     Check(check::Args),
+    /// Say where a request would go, and why not elsewhere.
+    Explain(explain::Args),
     /// Print the CustomResourceDefinitions.
     Crds(crds::Args),
     /// Make API keys.
@@ -47,6 +51,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Prices(args) => prices::run(&args),

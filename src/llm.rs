@@ -32,6 +32,7 @@ mod history;
 mod json_schema;
 mod lines;
 mod members;
+pub mod mentions;
 mod mistral;
 pub mod models;
 mod names;
@@ -65,6 +66,7 @@ pub use error::{
     ApiError, Cause, ErrorKind, RequestError, decode_error, encode_error, encode_stream_error,
 };
 pub use form::{Boundary, BoundaryError, Form};
+pub use mentions::{metadata, tool_names};
 pub use models::{ModelEntry, encode_model, encode_models};
 pub use openai::is_reasoning_model;
 pub use peek::{Peek, peek, peek_form};

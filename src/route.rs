@@ -8,6 +8,9 @@
 
 pub mod choose;
 pub mod conversations;
+pub mod demand;
+pub mod explain;
+pub mod facts;
 pub mod flight;
 pub mod health;
 pub mod latency;
@@ -18,11 +21,14 @@ pub mod retry_budget;
 pub mod session;
 pub mod target;
 pub mod targets;
+pub mod translated;
 pub mod tries;
 pub mod turns;
 
-pub use choose::{Asked, Candidate, Choice, Refused, choose};
+pub use choose::{Candidate, Choice, Refused, Unevaluated, Why, choose};
 pub use conversations::Conversations;
+pub use explain::explain;
+pub use facts::{Asked, hostname, named_user};
 pub use flight::Flight;
 pub use health::{FULL, SLOW_START, Standing};
 pub use limits::{Account, Full, Hold};

@@ -8,9 +8,11 @@ pub mod account;
 pub mod address;
 pub mod balance;
 pub mod budget;
+pub mod condition;
 pub mod consumer;
 pub mod direct;
 pub mod failover;
+pub mod hostname;
 pub mod identity;
 pub mod name;
 pub mod pattern;
@@ -34,17 +36,19 @@ pub use access::{Access, Allow, KeyNamespaces};
 pub use account::{AccountLimits, Ejection, Probe};
 pub use balance::{Balance, SessionKey};
 pub use budget::{Budget, Dimension, Unpriced};
+pub use condition::Condition;
 pub use consumer::{Consumer, ConsumerTable, KeyDigest};
 pub use direct::{Direct, DirectBudget};
 pub use failover::{FailureClass, FailureClasses, Fallback, Hedge, Retry};
+pub use hostname::Hostname;
 pub use identity::{AwsIdentity, AwsKeys, AwsRole, AzureIdentity, GcpIdentity, Identity};
 pub use name::ObjectName;
 pub use pattern::Pattern;
 pub use provider::{Addressing, Backend, Credential, Endpoint, KeyHeader, Model, Provider};
 pub use route::{Fidelity, Route, Rule, Target, TargetModel, Timeouts};
-pub use secret::SecretString;
+pub use secret::{CREDENTIAL_HEADERS, SecretString};
 pub use selector::Selector;
-pub use table::{RouteMatch, RouteTable};
+pub use table::{RouteMatch, RouteTable, Sought};
 
 /// Everything that the proxy needs to know to serve a request.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -17,7 +17,7 @@ use clap::Parser;
 use sluice::{
     compile::{Inputs, compile},
     llm::Endpoint,
-    snapshot::{Consumer, Snapshot},
+    snapshot::{Consumer, Snapshot, Sought},
 };
 
 use objects::{NAMESPACES, inputs};
@@ -128,7 +128,8 @@ fn look_up(snapshot: &Snapshot, routes: usize) -> anyhow::Result<Duration> {
 }
 
 fn find<'a>(snapshot: &'a Snapshot, model: &str, consumer: &Consumer) -> Option<&'a str> {
-    let found = snapshot.routes.find(model, Some(consumer), Some(Endpoint::ChatCompletions))?;
+    let (consumer, endpoint) = (Some(consumer), Some(Endpoint::ChatCompletions));
+    let found = snapshot.routes.find(&Sought { model, consumer, endpoint, hostname: "" })?;
     Some(&found.route.uid)
 }
 

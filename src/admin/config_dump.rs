@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::snapshot::{
-    Budget, Consumer, Direct, FailureClasses, Identity, Provider, Route, Rule, SessionKey,
-    Snapshot, Target, TargetModel,
+    Budget, Condition, Consumer, Direct, FailureClasses, Identity, Provider, Route, Rule,
+    SessionKey, Snapshot, Target, TargetModel,
 };
 
 /// The snapshot as JSON.
@@ -25,6 +25,7 @@ fn route(route: &Route) -> Value {
     json!({
         "name": route.name.to_string(),
         "models": route.models.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "hostnames": route.hostnames.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "anonymous": route.access.anonymous,
         "fault": route.fault,
         "session": route.session.iter().map(session_key).collect::<Vec<_>>(),
@@ -49,6 +50,7 @@ fn route(route: &Route) -> Value {
 fn rule(rule: &Rule) -> Value {
     json!({
         "name": rule.name,
+        "when": rule.when.as_ref().map(Condition::text),
         "balance": format!("{:?}", rule.balance),
         "fault": rule.fault,
         "targets": rule.targets.iter().map(|target| self::target(target)).collect::<Vec<_>>(),

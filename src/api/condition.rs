@@ -28,6 +28,9 @@ pub enum Reason {
     Accepted,
     /// `Accepted=False`: a field holds a value that cannot work; the message says what to write.
     Invalid,
+    /// `Accepted=False`: the condition of a rule is no CEL expression over what there is; the message
+    /// names the rule, line and column.
+    InvalidCondition,
     /// `ResolvedRefs=True`: every reference leads somewhere.
     ResolvedRefs,
     /// A Secret named by the object does not exist.
@@ -67,6 +70,7 @@ impl Reason {
         match self {
             Self::Accepted => "Accepted",
             Self::Invalid => "Invalid",
+            Self::InvalidCondition => "InvalidCondition",
             Self::ResolvedRefs => "ResolvedRefs",
             Self::SecretNotFound => "SecretNotFound",
             Self::SecretKeyNotFound => "SecretKeyNotFound",

@@ -59,6 +59,14 @@ pub struct AIRouteSpec {
          "message": "a model pattern has at most one *, at its start or its end, for example gpt-* or *-mini"}
     ]}), extend("x-kubernetes-list-type" = "set"))]
     pub models: Vec<String>,
+    /// Hosts that the route answers on: names, or *. and the end of one, which stands for one or more
+    /// labels before it. Default: every host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set", "items" = {"type": "string", "minLength": 1, "maxLength": 253, "x-kubernetes-validations": [
+        {"rule": "self.matches('^([*][.])?([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])*[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
+         "message": "a hostname is in lower case and without a port, and at most its first label is *, for example *.example.com"}
+    ]}))]
+    pub hostnames: Vec<String>,
     /// Endpoints that the route answers on. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
@@ -69,10 +77,13 @@ pub struct AIRouteSpec {
     /// Who may use the route. Default: any API key of the route's own namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
-    /// Where requests go.
+    /// Where requests go: rules in order, of which the first whose `when` holds is used. A request
+    /// for which none holds gets a 404.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-validations" = [
-        {"rule": "size(self) == 1",
-         "message": "one rule is supported: put every target into it and tell them apart by weight and priority"}
+        {"rule": "size(self) == 0 || self.filter(rule, !has(rule.when)).size() <= (has(self[size(self) - 1].when) ? 0 : 1)",
+         "message": "a rule without when takes every request, so the rules behind it are never reached: give it a when, or put it last"},
+        {"rule": "self.all(rule, !has(rule.name) || self.exists_one(other, has(other.name) && other.name == rule.name))",
+         "message": "two rules have the same name: give each its own"}
     ]))]
     pub rules: Vec<Rule>,
     /// Time limits of a request.
@@ -179,6 +190,12 @@ pub struct Rule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub name: Option<String>,
+    /// Which requests the rule is for: a CEL expression over request (model, endpoint, headers,
+    /// inputTokens, stream, tools, metadata, maxOutputTokens, hostname), consumer (name, namespace,
+    /// labels, app, team, environment, user) and now. Default: every request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub when: Option<String>,
     /// What decides among the targets of the lowest priority that can answer. Default Weighted.
     #[serde(default)]
     pub balance: Balance,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     api::{GROUP, condition::Reason},
-    compile::{self, Compiled, Settings},
+    compile::{self, Compiled, Problem, Settings},
     source::directory::{self, Listing},
 };
 
@@ -85,7 +85,7 @@ fn findings(listing: &Listing) -> BTreeSet<Finding> {
                     let message = format!("{} (or it exists elsewhere)", problem.message);
                     add(Severity::Warning, &message);
                 }
-                _ => add(Severity::Error, &problem.message),
+                _ => add(Severity::Error, &drawn(problem)),
             }
         }
         for warning in &verdict.warnings {
@@ -106,6 +106,12 @@ fn findings(listing: &Listing) -> BTreeSet<Finding> {
         findings.extend(note.warnings.iter().map(|message| finding(Severity::Warning, message)));
     }
     findings
+}
+
+/// The message, and what it is about below it.
+fn drawn(problem: &Problem) -> String {
+    let lines = problem.excerpt.iter().flat_map(|excerpt| excerpt.lines());
+    lines.fold(problem.message.clone(), |text, line| text + "\n         " + line)
 }
 
 /// Providers on the gateway's own machine: right for a folder, refused in a cluster.

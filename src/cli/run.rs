@@ -10,6 +10,8 @@ use crate::{
     telemetry::log,
 };
 
+use super::cluster;
+
 /// Arguments of `sluice run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -53,7 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             anyhow::ensure!(metadata.is_dir(), "{} is not a folder", directory.display());
             Source::Directory(directory.clone())
         }
-        None => Source::Cluster(Box::new(cluster(args)?)),
+        None => Source::Cluster(Box::new(cluster::config(args.kubeconfig.as_deref())?)),
     };
     let allow_loopback = args.allow_loopback_upstreams || args.manifests.is_some();
     runtime::run(&config, source, allow_loopback)?;
@@ -73,24 +75,4 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
         config.admin.address = address;
     }
     Ok(config)
-}
-
-fn cluster(args: &Args) -> anyhow::Result<kube::Config> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        // These errors repeat their causes in their own words: the outermost is enough.
-        let Some(path) = &args.kubeconfig else {
-            return kube::Config::infer().await.map_err(|error| {
-                anyhow::anyhow!(
-                    "found no cluster: set KUBECONFIG or --kubeconfig, or serve a folder with \
-                     --manifests ({error})"
-                )
-            });
-        };
-        let failed = |error: kube::config::KubeconfigError| {
-            anyhow::anyhow!("cannot use {}: {error}", path.display())
-        };
-        let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(failed)?;
-        kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.map_err(failed)
-    })
 }

@@ -11,23 +11,12 @@ use crate::{
         condition::Reason,
     },
     budget::{BudgetPlan, Limit, Mode, NanoUsd, Period, Unit, Window},
-    snapshot::{Budget, Dimension, ObjectName, Pattern, Unpriced, selector::Labels},
+    snapshot::{
+        Budget, CREDENTIAL_HEADERS, Dimension, ObjectName, Pattern, Unpriced, selector::Labels,
+    },
 };
 
 use super::{Inputs, Kind, Meta, ObjectKey, Problem, Verdict, Verdicts, selector};
-
-/// Headers that no budget counts by: a subject ends up in status, in the API
-/// server's store and in refusals. The CRD refuses them too; an object may be older than its rule.
-const CREDENTIAL_HEADERS: [&str; 8] = [
-    "authorization",
-    "proxy-authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "x-sluice-api-key",
-    "cookie",
-    "set-cookie",
-];
 
 /// A budget with the part of its selection that is decided here.
 pub(super) struct CompiledBudget {
@@ -199,6 +188,7 @@ fn header(text: &str) -> Result<HeaderName, String> {
         .strip_prefix("Header:")
         .and_then(|name| name.parse().ok())
         .ok_or_else(|| format!("per {text:?} is unknown"))?;
+    // The CRD refuses them too; an object may be older than its rule.
     if CREDENTIAL_HEADERS.contains(&name.as_str()) {
         return Err(format!(
             "per {text:?}: this header carries credentials, and subjects are written into status \

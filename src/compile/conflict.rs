@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     api::condition::Reason,
     llm::Endpoint,
-    snapshot::{Pattern, Route},
+    snapshot::{Hostname, Pattern, Route},
 };
 
 use super::{Kind, ObjectKey, Problem, Verdicts};
@@ -46,5 +46,8 @@ fn covers(earlier: &Route, later: &Route) -> bool {
         true => Endpoint::ALL.iter().all(every),
         false => later.endpoints.iter().all(every),
     };
-    same_callers && same_endpoints
+    let at = |host: &Hostname| earlier.hostnames.iter().any(|own| own.includes(host));
+    let same_hosts = earlier.hostnames.is_empty()
+        || (!later.hostnames.is_empty() && later.hostnames.iter().all(at));
+    same_callers && same_endpoints && same_hosts
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     api::{AIRouteSpec, condition::Reason, route as api},
     llm::Endpoint,
-    snapshot::{Fidelity, Pattern, Route, Rule, Target, Timeouts},
+    snapshot::{Fidelity, Hostname, Pattern, Route, Rule, Target, Timeouts},
 };
 
 use super::{
@@ -55,6 +55,7 @@ fn compile(
         .map_err(|problem| verdict.errors.push(problem))
         .ok()?;
     let models = models(spec).map_err(|problem| verdict.errors.push(problem)).ok()?;
+    let hostnames = hostnames(spec).map_err(|problem| verdict.errors.push(problem)).ok()?;
     let rules = rule::compile_all(&spec.rules, &Surroundings { meta, inputs, providers }, verdict);
     let fault = rule::fault_of_all(&rules, verdict);
     wait_for_endpoints(&rules, verdict);
@@ -65,6 +66,7 @@ fn compile(
         created: meta.created,
         labels: meta.labels.clone(),
         models,
+        hostnames,
         endpoints: spec.endpoints.iter().copied().flat_map(endpoints).copied().collect(),
         fidelity: match spec.fidelity {
             api::Fidelity::Lenient => Fidelity::Lenient,
@@ -96,6 +98,19 @@ fn wait_for_endpoints(rules: &[Arc<Rule>], verdict: &mut Verdict) {
         );
         verdict.waiting.push(Problem::new(Reason::NoEndpoints, message));
     }
+}
+
+fn hostnames(spec: &AIRouteSpec) -> Result<Vec<Hostname>, Problem> {
+    let parse = |text: &String| {
+        Hostname::parse(text).ok_or_else(|| {
+            let message = format!(
+                "hostname {text:?} is no host: write it without a port, for example api.example.com \
+                 or *.example.com"
+            );
+            Problem::new(Reason::Invalid, message)
+        })
+    };
+    spec.hostnames.iter().map(parse).collect()
 }
 
 fn models(spec: &AIRouteSpec) -> Result<Vec<Pattern>, Problem> {

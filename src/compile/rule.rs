@@ -8,7 +8,7 @@ use crate::{
         route as api,
     },
     llm::Parameters,
-    snapshot::{ObjectName, Rule, Target, TargetModel},
+    snapshot::{Condition, ObjectName, Rule, Target, TargetModel},
 };
 
 use super::{Inputs, Meta, Problem, Verdict, balance, provider::Providers};
@@ -33,6 +33,7 @@ pub(super) fn compile_all(
     if rules.is_empty() {
         verdict.errors.push(Problem::new(Reason::Invalid, "spec.rules is empty: add a rule"));
     }
+    warn_unreachable(rules, verdict);
     let mut names = BTreeSet::new();
     let compiled = rules.iter().enumerate().map(|(place, rule)| {
         let name: Arc<str> = match &rule.name {
@@ -43,12 +44,48 @@ pub(super) fn compile_all(
             let message = format!("two rules are called {name:?}: give each a name of its own");
             verdict.errors.push(Problem::new(Reason::Invalid, message));
         }
+        let (when, mistaken) = condition(rule, &name, verdict);
         let before = verdict.problems().count();
         let targets = targets(rule, surroundings, verdict);
-        let fault = fault(&targets, before, verdict);
-        Arc::new(Rule { name, balance: balance::balance(rule.balance), targets, fault })
+        let fault = mistaken.or_else(|| fault(&targets, before, verdict));
+        let balance = balance::balance(rule.balance);
+        Arc::new(Rule { name, when, balance, targets, fault })
     });
     compiled.collect()
+}
+
+/// The condition, or why it cannot be used. A rule without one is reached by every request that no
+/// rule before it has taken, and so is one with a mistaken one: it answers with its fault, for nobody
+/// knows which requests were meant, and the rules behind it would be wrong for them.
+fn condition(
+    rule: &api::Rule,
+    name: &str,
+    verdict: &mut Verdict,
+) -> (Option<Condition>, Option<Arc<str>>) {
+    let Some(text) = &rule.when else { return (None, None) };
+    match Condition::compile(text) {
+        Ok(condition) => (Some(condition), None),
+        Err(mistake) => {
+            let reason = Reason::InvalidCondition;
+            let message = format!(
+                "when of rule {name:?}, {mistake}; requests that come to this rule are answered \
+                 with an error"
+            );
+            let excerpt = Some(mistake.excerpt);
+            verdict.errors.push(Problem { excerpt, ..Problem::new(reason, message) });
+            (None, Some(reason.as_str().into()))
+        }
+    }
+}
+
+/// Says of rules behind one without a condition that nothing reaches them.
+fn warn_unreachable(rules: &[api::Rule], verdict: &mut Verdict) {
+    let last = rules.iter().position(|rule| rule.when.is_none());
+    if last.is_some_and(|last| last + 1 < rules.len()) {
+        let message = "a rule without when takes every request, so the rules behind it are never \
+                       reached: give it a when, or put it last";
+        verdict.errors.push(Problem::new(Reason::Invalid, message));
+    }
 }
 
 /// Why no request can be answered, if so.

@@ -2,6 +2,7 @@
 
 mod balance;
 mod clouds;
+mod rules;
 mod services;
 
 use std::sync::Arc;

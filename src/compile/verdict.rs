@@ -75,12 +75,14 @@ pub struct Problem {
     pub reason: Reason,
     /// A sentence for people: what is wrong and what to do.
     pub message: String,
+    /// What it is about, drawn over two lines, where the message names a place in a text.
+    pub excerpt: Option<String>,
 }
 
 impl Problem {
     /// A problem.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), excerpt: None }
     }
 }
 

@@ -300,6 +300,24 @@ impl Endpoint {
         self.facts().path
     }
 
+    /// The name of its group in routes (`AIRoute.spec.endpoints`): one for endpoints that belong
+    /// together.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "ChatCompletions",
+            Self::Completions => "Completions",
+            Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents => "Embeddings",
+            Self::Images | Self::ImageEdits | Self::ImageVariations => "Images",
+            Self::Speech => "Speech",
+            Self::Transcriptions | Self::Translations => "Transcriptions",
+            Self::Moderations => "Moderations",
+            Self::Messages | Self::CountTokens => "Messages",
+            Self::GenerateContent | Self::GeminiCountTokens => "GenerateContent",
+            Self::Responses => "Responses",
+            Self::Rerank => "Rerank",
+        }
+    }
+
     /// The operation's name in the OpenTelemetry GenAI conventions (`gen_ai.operation.name`), and a
     /// word like them where they have none.
     pub fn operation(self) -> &'static str {

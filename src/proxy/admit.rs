@@ -8,24 +8,19 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    budget::{Amounts, Bound, Demand, Ledger, Mode, NanoUsd, Refusal, Reservation, Unit},
-    llm::{Endpoint, ErrorKind, InputEstimate, Peek, Work},
-    snapshot::{Budget, Consumer, Route, Unpriced},
+    budget::{Amounts, Bound, Demand, Ledger, NanoUsd, Refusal, Reservation},
+    llm::{Endpoint, ErrorKind, InputEstimate, Peek},
+    route::demand::{self, Extent},
+    snapshot::{Budget, Consumer, Route},
 };
 
 use super::{
     respond::Rejection,
     select::{Candidate, Size},
-    settle,
 };
 
 pub use subject::Traits;
 
-/// Output tokens assumed where neither the request nor anything known of the model bounds them.
-const DEFAULT_OUTPUT: u64 = 4096;
-/// Output tokens that are expected of a request that names no bound, to compare prices by: the same of
-/// every model, however much it could write.
-const EXPECTED_OUTPUT: u64 = 1000;
 /// How long a reservation outlives the time that its request may take.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -80,15 +75,8 @@ pub fn leave_out_unpriced(
 ) -> Result<(), Rejection> {
     let mut first = None;
     candidates.retain(|candidate| {
-        let counted = |budget: &&Arc<Budget>| {
-            let (provider, model) = (&candidate.target.provider.name, &candidate.model);
-            budget.counts_consumer(consumer) && budget.counts_target(provider, model)
-        };
-        let counting = route.budgets.iter().filter(counted);
-        let Some(refusal) = counting.filter_map(|budget| unpriced(budget, candidate)).next() else {
-            return true;
-        };
-        first.get_or_insert(refusal);
+        let Some(budget) = demand::unpriced_in(route, consumer, candidate) else { return true };
+        first.get_or_insert_with(|| unpriced(budget, candidate));
         false
     });
     match first {
@@ -170,7 +158,7 @@ fn reserve(
 pub fn sizes(request: &Admitted<'_>) -> Vec<Size> {
     let size = |candidate| {
         let (cost, tokens) =
-            (expected_cost(request, candidate), worst_case(request, candidate).tokens);
+            (extent(request).expected_cost(candidate), worst_case(request, candidate).tokens);
         Size { cost, tokens }
     };
     request.candidates.iter().map(size).collect()
@@ -192,13 +180,8 @@ impl Admission {
     }
 }
 
-/// Why a budget cannot count a candidate; `None` if it can.
-fn unpriced(budget: &Budget, candidate: &Candidate) -> Option<Rejection> {
-    let counts_money = budget.plan.limits.iter().any(|limit| limit.unit == Unit::Usd);
-    let enforced = budget.plan.mode == Mode::Enforce && budget.unpriced == Unpriced::Deny;
-    if !counts_money || !enforced || candidate.terms.price.is_some() {
-        return None;
-    }
+/// The answer to a request that a budget counts in USD and whose model has no price.
+fn unpriced(budget: &Budget, candidate: &Candidate) -> Rejection {
     let (provider, model) = (&candidate.target.provider.name, &candidate.model);
     let message = format!(
         "model {model} has no price, and budget {} has a limit in USD: add the model with its pricing \
@@ -207,47 +190,17 @@ fn unpriced(budget: &Budget, candidate: &Candidate) -> Option<Rejection> {
         budget.name
     );
     let status = StatusCode::FORBIDDEN;
-    Some(Rejection::refuse(status, ErrorKind::Permission, "model_unpriced", message))
+    Rejection::refuse(status, ErrorKind::Permission, "model_unpriced", message)
 }
 
-/// What the request is likely to cost at a candidate; `None` without a price.
-fn expected_cost(request: &Admitted<'_>, candidate: &Candidate) -> Option<NanoUsd> {
-    let price = candidate.terms.price.as_ref()?;
-    let mut bound = bound(request, candidate);
-    let (asked, choices) = asked_output(request.endpoint, request.peek, candidate);
-    if asked.is_none() {
-        let cap = candidate.terms.output_cap().unwrap_or(u64::MAX);
-        bound.output = bound.output.min(EXPECTED_OUTPUT.min(cap).saturating_mul(choices));
-    }
-    Some(price.worst_case(&bound))
+/// What bounds the use of the request.
+fn extent<'a>(request: &Admitted<'a>) -> Extent<'a> {
+    let Admitted { endpoint, peek, input, .. } = *request;
+    Extent { endpoint, peek, input }
 }
 
 fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
-    let bound = bound(request, candidate);
-    let price = candidate.terms.price.as_ref();
-    Amounts {
-        cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
-        tokens: bound.input.saturating_add(bound.output),
-        requests: 1,
-    }
-}
-
-/// The most that the request may use at a candidate.
-fn bound(request: &Admitted<'_>, candidate: &Candidate) -> Bound {
-    let work = request.endpoint.work();
-    let given = if work == Work::Count { InputEstimate::default() } else { request.input };
-    let InputEstimate { tokens: input, audio_seconds } = given;
-    let output = match work.has_output() {
-        true => output_bound(request.endpoint, request.peek, candidate),
-        false => 0,
-    };
-    let service_tier = match &candidate.target.parameters {
-        Some(parameters) => parameters.service_tier(request.peek),
-        None => request.peek.service_tier,
-    };
-    let service_tier = settle::service_tier(service_tier);
-    let images = images(request.endpoint, request.peek, candidate);
-    Bound { input, output, images, audio_seconds, requests: 1, service_tier }
+    extent(request).worst_case(candidate)
 }
 
 /// One that has read the request and given nothing. It is no request of the caller's.
@@ -259,34 +212,6 @@ fn input_alone(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
         cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
         tokens: input,
         requests: 0,
-    }
-}
-
-/// How many pictures a request asks for, after the target's parameters.
-pub fn images(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> u64 {
-    match &candidate.target.parameters {
-        _ if !endpoint.makes_images() => 0,
-        Some(parameters) => parameters.choices(endpoint, peek),
-        None => u64::from(peek.choices),
-    }
-}
-
-/// The most that may be generated, by what the provider will be asked for after the target's
-/// parameters.
-fn output_bound(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> u64 {
-    let terms = &candidate.terms;
-    let (asked, choices) = asked_output(endpoint, peek, candidate);
-    let bound = asked.or_else(|| terms.assumed_output()).unwrap_or(DEFAULT_OUTPUT);
-    bound.min(terms.output_cap().unwrap_or(u64::MAX)).saturating_mul(choices)
-}
-
-/// The bound on output that the provider will be asked for, if any, and how many answers.
-fn asked_output(endpoint: Endpoint, peek: &Peek, candidate: &Candidate) -> (Option<u64>, u64) {
-    match &candidate.target.parameters {
-        Some(parameters) => {
-            (parameters.max_output_tokens(endpoint, peek), parameters.choices(endpoint, peek))
-        }
-        None => (peek.max_output_tokens, u64::from(peek.choices)),
     }
 }
 

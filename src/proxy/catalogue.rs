@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     llm::ModelEntry,
-    snapshot::{Consumer, Pattern, Route, Snapshot, Target, TargetModel},
+    snapshot::{Consumer, Pattern, Route, Snapshot, Target, TargetModel, table::Sought},
 };
 
 /// Models that a caller may use, by name.
@@ -21,9 +21,9 @@ struct Listed<'a> {
 impl<'a> Catalogue<'a> {
     /// Names that routes give, and for patterns those models of the providers' catalogues that the
     /// pattern fits.
-    pub fn of(snapshot: &'a Snapshot, consumer: Option<&Consumer>) -> Self {
+    pub fn of(snapshot: &'a Snapshot, consumer: Option<&Consumer>, hostname: &str) -> Self {
         let mut models = BTreeMap::new();
-        let routes = snapshot.routes.iter();
+        let routes = snapshot.routes.iter().filter(|route| route.is_at(hostname));
         for route in routes.filter(|route| route.access.admits(consumer)) {
             for pattern in &route.models {
                 for (name, owned_by) in names(route, pattern) {
@@ -54,9 +54,11 @@ impl<'a> Catalogue<'a> {
 pub fn entry<'a>(
     snapshot: &'a Snapshot,
     consumer: Option<&Consumer>,
+    hostname: &str,
     id: &'a str,
 ) -> Option<ModelEntry<'a>> {
-    let route = snapshot.routes.find(id, consumer, None)?.route;
+    let sought = Sought { model: id, consumer, endpoint: None, hostname };
+    let route = snapshot.routes.find(&sought)?.route;
     let owned_by = route.targets().next().map_or("", |target| target.provider.kind);
     Some(ModelEntry { id, created: created(route), owned_by })
 }

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     llm::{ApiError, Dialect, ErrorKind, Meter, decode_error},
+    route::named_user,
     snapshot::{Consumer, Direct, ObjectName, Provider},
     telemetry::Record,
 };
@@ -30,7 +31,7 @@ use super::{
     ending::Ending,
     identify::{identify, key_missing, withhold_keys},
     parse::Unread,
-    pipeline::{named_user, note_consumer, refuse_before_live},
+    pipeline::{note_consumer, refuse_before_live},
     quotable::Quotable,
     respond::{self, Rejection},
     upstream::UpstreamBody,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, request::Parts};
+use http::{HeaderMap, Request, Response, StatusCode, request::Parts, uri::Authority};
 use rustls::RootCertStore;
 use tokio::time::Instant;
 
@@ -11,10 +11,10 @@ use crate::{
     budget::{Clock, Ledger, Refusal},
     credential::{Credentials, Environment},
     llm::{
-        Called, Dialect, Endpoint, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model,
-        encode_models, peek, peek_form,
+        Called, Dialect, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model, encode_models,
+        peek, peek_form,
     },
-    route::{self, Choice, Conversations, Refused, RetryBudgets, Targets},
+    route::{self, Choice, Conversations, RetryBudgets, Targets, Why, hostname, named_user},
     snapshot::{Consumer, Provider, Published, Snapshot},
     telemetry::{AccessLog, Metrics, Outcome, Record, TargetGauges, brief},
 };
@@ -75,6 +75,7 @@ pub struct Pipeline {
 
 /// What is known of a request before its body is read.
 struct Arrived<'a> {
+    authority: Option<Authority>,
     headers: HeaderMap,
     snapshot: &'a Snapshot,
     consumer: Option<Arc<Consumer>>,
@@ -207,13 +208,14 @@ impl Pipeline {
         let consumer =
             identify(&snapshot.consumers, &head.headers, head.uri.query(), self.deps.clock.now())?;
         note_consumer(&mut settlement.record, consumer.as_deref());
+        let (caller, host) = (consumer.as_deref(), hostname(head.uri.authority(), &head.headers));
         let called = match asked {
             Asked::Call(called) => called,
             Asked::Models => {
-                return models(&snapshot, consumer.as_deref(), dialect).map(Served::Json);
+                return models(&snapshot, (caller, &host), dialect).map(Served::Json);
             }
             Asked::Model(id) => {
-                return model(&snapshot, consumer.as_deref(), dialect, &id).map(Served::Json);
+                return model(&snapshot, (caller, &host), dialect, &id).map(Served::Json);
             }
         };
         if consumer.is_none() && !snapshot.routes.admits_anonymous() {
@@ -224,7 +226,10 @@ impl Pipeline {
         let bytes = collect(&head.headers, body, &self.deps.limits).await?;
         let mut headers = head.headers;
         withhold_keys(&mut headers, &snapshot.consumers);
-        let arrived = Arrived { headers, snapshot: &snapshot, consumer, called, media };
+        let authority = head.uri.authority().cloned();
+        let snapshot_of = &snapshot;
+        let arrived =
+            Arrived { authority, headers, snapshot: snapshot_of, consumer, called, media };
         let call = self.prepare(arrived, bytes, settlement)?;
         // A reload must not wait for the longest stream to let go of the old configuration.
         drop(snapshot);
@@ -245,7 +250,7 @@ impl Pipeline {
         body: Bytes,
         settlement: &mut Settlement,
     ) -> Result<Call, Rejection> {
-        let Arrived { headers, snapshot, consumer, called, media } = arrived;
+        let Arrived { authority, headers, snapshot, consumer, called, media } = arrived;
         let endpoint = called.endpoint;
         let mut peek = match media {
             Media::Json => peek(&called, &body)?,
@@ -257,10 +262,21 @@ impl Pipeline {
         }
         let stream = peek.stream && endpoint.work().has_output();
         note_request(&mut settlement.record, &peek, stream);
-        let Choice { route, rule, mut candidates } =
-            select(snapshot, consumer.as_deref(), endpoint, &peek)?;
-        settlement.record.route = route.name.text();
-        settlement.record.rule = Arc::clone(&rule.name);
+        let asked = route::Asked {
+            model: &peek.model,
+            consumer: consumer.as_deref(),
+            endpoint,
+            hostname: &hostname(authority.as_ref(), &headers),
+            headers: &headers,
+            body: &body,
+            stream,
+            input_tokens: input.tokens,
+            max_output_tokens: peek.max_output_tokens,
+            user: peek.user.as_deref(),
+            now: self.deps.clock.now(),
+        };
+        let Choice { route, rule, mut candidates, .. } =
+            select(snapshot, &asked, &mut settlement.record)?;
         leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
         let admitted = Admitted {
             route: &route,
@@ -356,23 +372,32 @@ fn deliver((answer, pace): (Answer, Pace), mut settlement: Settlement) -> Respon
     response
 }
 
-/// The route that answers, its rule, and the targets.
+/// The route that answers, its rule, and the targets; the record says which, also of a refusal.
 pub(super) fn select(
     snapshot: &Snapshot,
-    consumer: Option<&Consumer>,
-    endpoint: Endpoint,
-    peek: &Peek,
+    asked: &route::Asked<'_>,
+    record: &mut Record,
 ) -> Result<Choice, Rejection> {
-    let asked = route::Asked { model: &peek.model, consumer, endpoint };
-    route::choose(&snapshot.routes, &asked).map_err(|refused| match &refused {
-        Refused::UnknownModel => unknown_model(consumer, &peek.model),
-        Refused::Fault { .. } => unavailable(refused.to_string()),
-        Refused::NoCounterpart { .. } => Rejection::refuse(
-            StatusCode::BAD_REQUEST,
-            ErrorKind::InvalidRequest,
-            "unsupported_endpoint",
-            refused.to_string(),
-        ),
+    let chosen = route::choose(&snapshot.routes, asked);
+    let (route, rule, unevaluated) = match &chosen {
+        Ok(choice) => (Some(&choice.route), Some(&choice.rule), &choice.unevaluated),
+        Err(refused) => (refused.route.as_ref(), refused.rule.as_ref(), &refused.unevaluated),
+    };
+    record.route = route.map(|route| route.name.text()).unwrap_or_default();
+    record.rule = rule.map(|rule| Arc::clone(&rule.name)).unwrap_or_default();
+    if !unevaluated.0.is_empty() {
+        record.rule_errors = unevaluated.to_string();
+    }
+    chosen.map_err(|refused| {
+        let (status, kind, code) = match refused.why {
+            Why::UnknownModel => return unknown_model(asked.consumer, asked.model),
+            Why::Fault(_) => return unavailable(refused.to_string()),
+            Why::NoRule => (StatusCode::NOT_FOUND, ErrorKind::NotFound, "no_rule_matches"),
+            Why::NoCounterpart(_) => {
+                (StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, "unsupported_endpoint")
+            }
+        };
+        Rejection::refuse(status, kind, code, refused.to_string())
     })
 }
 
@@ -412,10 +437,10 @@ fn unknown_model(consumer: Option<&Consumer>, model: &str) -> Rejection {
 
 fn models(
     snapshot: &Snapshot,
-    consumer: Option<&Consumer>,
+    (consumer, hostname): (Option<&Consumer>, &str),
     dialect: Dialect,
 ) -> Result<Bytes, Rejection> {
-    let catalogue = Catalogue::of(snapshot, consumer);
+    let catalogue = Catalogue::of(snapshot, consumer, hostname);
     if consumer.is_none() && catalogue.is_empty() {
         return Err(key_missing());
     }
@@ -424,20 +449,12 @@ fn models(
 
 fn model(
     snapshot: &Snapshot,
-    consumer: Option<&Consumer>,
+    (consumer, hostname): (Option<&Consumer>, &str),
     dialect: Dialect,
     id: &str,
 ) -> Result<Bytes, Rejection> {
-    let entry: Option<ModelEntry<'_>> = catalogue::entry(snapshot, consumer, id);
+    let entry: Option<ModelEntry<'_>> = catalogue::entry(snapshot, consumer, hostname, id);
     entry.map(|entry| encode_model(dialect, entry)).ok_or_else(|| unknown_model(consumer, id))
-}
-
-const X_SLUICE_USER: HeaderName = HeaderName::from_static("x-sluice-user");
-
-/// The end user where the body names none.
-pub(super) fn named_user(headers: &HeaderMap) -> Option<String> {
-    let user = headers.get(X_SLUICE_USER)?.to_str().ok()?;
-    (!user.is_empty()).then(|| user.to_owned())
 }
 
 pub(super) fn note_consumer(record: &mut Record, consumer: Option<&Consumer>) {

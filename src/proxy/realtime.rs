@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     llm::{Dialect, Endpoint, ErrorKind, peek},
-    route::{Choice, End, Turn},
+    route::{self, Choice, End, Turn, hostname, named_user},
     snapshot,
     telemetry::{AttemptRecord, Record},
 };
@@ -28,7 +28,7 @@ use super::{
     attempt::{Failure, Reason, error_answer},
     ending::Ending,
     identify::{identify, key_missing, own_credential, withhold_keys},
-    pipeline::{named_user, note_consumer, refuse_before_live, select},
+    pipeline::{note_consumer, refuse_before_live, select},
     quotable::Quotable,
     respond::{self, Rejection},
     select::{Candidate, Wish},
@@ -91,10 +91,22 @@ async fn open(
     peek.user = named_user(&head.headers);
     session.record().model_asked.clone_from(&peek.model);
     session.record().user = peek.user.clone().unwrap_or_default();
-    let found = select(&snapshot, consumer.as_deref(), Endpoint::ChatCompletions, &peek)?;
-    let Choice { route, rule, mut candidates } = found;
-    session.record().route = route.name.text();
-    session.record().rule = Arc::clone(&rule.name);
+    let mut headers = head.headers.clone();
+    withhold_keys(&mut headers, &snapshot.consumers);
+    let wanted = route::Asked {
+        model: &peek.model,
+        consumer: consumer.as_deref(),
+        endpoint: Endpoint::ChatCompletions,
+        hostname: &hostname(head.uri.authority(), &head.headers),
+        headers: &headers,
+        body: body.as_bytes(),
+        stream: true,
+        input_tokens: 0,
+        max_output_tokens: None,
+        user: peek.user.as_deref(),
+        now: deps.clock.now(),
+    };
+    let Choice { route, rule, mut candidates, .. } = select(&snapshot, &wanted, session.record())?;
     candidates.retain(can_serve);
     if candidates.is_empty() {
         let message = format!("no target of route {} has realtime sessions", route.name);
@@ -103,8 +115,6 @@ async fn open(
     }
     leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
     let may_last = deps.limits.realtime_total;
-    let mut headers = head.headers.clone();
-    withhold_keys(&mut headers, &snapshot.consumers);
     let mut wish = Wish::default();
     if candidates.len() > 1 {
         let consumer = consumer.as_deref();

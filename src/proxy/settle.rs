@@ -9,9 +9,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    budget::{self, Amounts, NanoUsd, TokenCounts},
-    llm::{self, Endpoint, InputEstimate, Progress, Usage, WholeResponse, Work, estimate_tokens},
-    route::{End, Flight},
+    budget::{Amounts, NanoUsd, TokenCounts},
+    llm::{Endpoint, InputEstimate, Progress, Usage, WholeResponse, Work, estimate_tokens},
+    route::{End, Flight, demand},
     snapshot::Provider,
     telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record},
 };
@@ -410,17 +410,7 @@ pub(super) fn counts(usage: &Usage) -> TokenCounts {
         images,
         audio_seconds,
         requests,
-        service_tier: self::service_tier(service_tier),
-    }
-}
-
-/// The tier by which a price is chosen.
-pub(super) fn service_tier(tier: llm::ServiceTier) -> budget::ServiceTier {
-    match tier {
-        llm::ServiceTier::Standard => budget::ServiceTier::Standard,
-        llm::ServiceTier::Batch => budget::ServiceTier::Batch,
-        llm::ServiceTier::Flex => budget::ServiceTier::Flex,
-        llm::ServiceTier::Priority => budget::ServiceTier::Priority,
+        service_tier: demand::service_tier(service_tier),
     }
 }
 

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::llm::{Endpoint, Parameters};
 
 use super::{
-    Access, Balance, Budget, Fallback, Hedge, ObjectName, Pattern, Provider, Retry, SessionKey,
-    selector::Labels,
+    Access, Balance, Budget, Condition, Fallback, Hedge, Hostname, ObjectName, Pattern, Provider,
+    Retry, SessionKey, selector::Labels,
 };
 
 /// One AIRoute.
@@ -24,6 +24,8 @@ pub struct Route {
     pub labels: Labels,
     /// Models that it answers for.
     pub models: Vec<Pattern>,
+    /// Hosts that it answers on; empty: all.
+    pub hostnames: Vec<Hostname>,
     /// Endpoints that it answers on; empty: all.
     pub endpoints: Vec<Endpoint>,
     /// What becomes of parameters that a target cannot take.
@@ -55,6 +57,11 @@ impl Route {
         self.endpoints.is_empty() || self.endpoints.contains(&endpoint)
     }
 
+    /// Whether it answers on a host, which is in lower case and without a port.
+    pub fn is_at(&self, hostname: &str) -> bool {
+        self.hostnames.is_empty() || self.hostnames.iter().any(|own| own.covers(hostname))
+    }
+
     /// The targets of all rules, rule by rule.
     pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.rules.iter().flat_map(|rule| &rule.targets)
@@ -66,6 +73,8 @@ impl Route {
 pub struct Rule {
     /// For records: its own name, or its place from 0.
     pub name: Arc<str>,
+    /// Which requests; `None`: every request.
+    pub when: Option<Condition>,
     /// What decides among its targets of one priority.
     pub balance: Balance,
     /// Targets by ascending priority, in the order of the manifest within one.

@@ -7,6 +7,19 @@ use std::{
 
 use zeroize::Zeroizing;
 
+/// Headers that carry credentials. No budget counts by them, for a subject ends up in status and in
+/// refusals, and no condition sees them.
+pub const CREDENTIAL_HEADERS: [&str; 8] = [
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-sluice-api-key",
+    "cookie",
+    "set-cookie",
+];
+
 /// A secret text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretString(Zeroizing<String>);

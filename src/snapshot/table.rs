@@ -1,10 +1,12 @@
 //! The route table: from a model name and a caller to the route that answers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+
+use jiff::Timestamp;
 
 use crate::llm::Endpoint;
 
-use super::{Consumer, KeyNamespaces, Pattern, Route};
+use super::{Consumer, KeyNamespaces, ObjectName, Pattern, Route};
 
 /// Routes, indexed so that a look-up costs the same with ten routes and with ten thousand, also
 /// where every namespace has one of the same name.
@@ -33,8 +35,8 @@ struct Slot {
     named: HashMap<Arc<str>, Vec<usize>>,
     /// Those that take API keys of any namespace.
     any_key: Vec<usize>,
-    /// Those that take everybody, to the first that does so on every endpoint: none after it can be
-    /// another's.
+    /// Those that take everybody, to the first that does so on every endpoint and host: none after it
+    /// can be another's.
     everybody: Vec<usize>,
     /// `everybody` has its last.
     is_closed: bool,
@@ -47,7 +49,7 @@ impl Slot {
         if route.access.anonymous {
             if !self.is_closed {
                 self.everybody.push(index);
-                self.is_closed = route.endpoints.is_empty();
+                self.is_closed = route.endpoints.is_empty() && route.hostnames.is_empty();
             }
             return;
         }
@@ -86,6 +88,19 @@ impl Slot {
             others.into_iter().flatten().min()
         })
     }
+}
+
+/// What decides between routes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'m> {
+    /// The model.
+    pub model: &'m str,
+    /// Who calls.
+    pub consumer: Option<&'m Consumer>,
+    /// The endpoint that the route must serve; `None`: any.
+    pub endpoint: Option<Endpoint>,
+    /// The host that was asked for, in lower case and without a port; empty if unknown.
+    pub hostname: &'m str,
 }
 
 /// A route that answers, and what the pattern's star matched.
@@ -132,16 +147,12 @@ impl RouteTable {
 
     /// The route that answers `model` for this caller: exact names before patterns, the longer
     /// pattern first, then the caller's own namespace, then the oldest, then namespace/name.
-    /// `endpoint`: the one that it must serve; `None`: any.
-    pub fn find<'a, 'm>(
-        &'a self,
-        model: &'m str,
-        consumer: Option<&Consumer>,
-        endpoint: Option<Endpoint>,
-    ) -> Option<RouteMatch<'a, 'm>> {
-        let namespace = consumer.map(|consumer| &*consumer.name.namespace);
-        self.search(model, namespace, |route| {
-            endpoint.is_none_or(|endpoint| route.serves(endpoint)) && route.access.admits(consumer)
+    pub fn find<'a, 'm>(&'a self, sought: &Sought<'m>) -> Option<RouteMatch<'a, 'm>> {
+        let namespace = sought.consumer.map(|consumer| &*consumer.name.namespace);
+        self.search(sought.model, namespace, |route| {
+            sought.endpoint.is_none_or(|endpoint| route.serves(endpoint))
+                && route.is_at(sought.hostname)
+                && route.access.admits(sought.consumer)
         })
     }
 
@@ -177,6 +188,53 @@ impl RouteTable {
                 .and_then(|(star, fixed)| Some((self.suffixes.get(fixed)?, star)));
             prefix.into_iter().chain(suffix)
         })
+    }
+}
+
+/// Where a route stands, by one of its patterns, among those that take a request: the least answers.
+/// The table answers the same without comparing all of them; this says why.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Rank<'a> {
+    is_pattern: bool,
+    fixed: Reverse<usize>,
+    is_suffix: bool,
+    is_foreign: bool,
+    age: (bool, Option<Timestamp>),
+    name: &'a ObjectName,
+}
+
+impl<'a> Rank<'a> {
+    /// The rank of a route by a pattern that fits.
+    pub fn of(route: &'a Route, pattern: &Pattern, consumer: Option<&Consumer>) -> Self {
+        let (is_pattern, fixed, is_suffix) = match pattern {
+            Pattern::Exact(_) => (false, 0, false),
+            Pattern::Prefix(fixed) => (true, fixed.len(), false),
+            Pattern::Suffix(fixed) => (true, fixed.len(), true),
+        };
+        let is_foreign =
+            consumer.is_some_and(|consumer| consumer.name.namespace != route.name.namespace);
+        Self {
+            is_pattern,
+            fixed: Reverse(fixed),
+            is_suffix,
+            is_foreign,
+            age: (route.created.is_none(), route.created),
+            name: &route.name,
+        }
+    }
+
+    /// By what it stands behind another one, if it does.
+    pub fn lost_to(&self, other: &Self) -> Option<&'static str> {
+        let criteria = [
+            (self.is_pattern.cmp(&other.is_pattern), "it names the model itself"),
+            (self.fixed.cmp(&other.fixed), "its pattern is longer"),
+            (self.is_suffix.cmp(&other.is_suffix), "its * stands at the end"),
+            (self.is_foreign.cmp(&other.is_foreign), "it is of the caller's namespace"),
+            (self.age.cmp(&other.age), "it is older"),
+            (self.name.cmp(other.name), "its namespace and name come first in the alphabet"),
+        ];
+        let (order, by) = criteria.into_iter().find(|(order, _)| order.is_ne())?;
+        order.is_gt().then_some(by)
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Record {
     pub route: String,
     /// Name of the rule.
     pub rule: Arc<str>,
+    /// Rules whose condition could not be evaluated, with the reason.
+    pub rule_errors: String,
     /// Name of the target that answered.
     pub target: Arc<str>,
     /// `namespace/name` of its AIProvider.
@@ -122,6 +124,8 @@ struct Line<'a> {
     route: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     rule: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    rule_errors: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     target: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -211,6 +215,7 @@ impl Record {
             request_id: &self.request_id,
             route: &self.route,
             rule: &self.rule,
+            rule_errors: &self.rule_errors,
             target: &self.target,
             provider: &self.provider,
             model: &asked,

@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod agreement;
 mod backends;
 mod balance;
 mod bedrock;
@@ -39,6 +40,7 @@ mod realtime_provider;
 mod requests;
 mod responses;
 mod retries;
+mod rules;
 mod signature;
 mod signed;
 mod streams;

@@ -97,6 +97,63 @@ fn failover_goes_to_the_standby_inside_the_request() {
 }
 
 #[test]
+fn rules_send_requests_to_their_targets_and_explain_says_the_same() {
+    let sluice = serve(&folder("rules"), &[]);
+    let url = format!("{}/v1/chat/completions", sluice.data_url);
+    let said = json!([{"role": "user", "content": "Hello"}]);
+    let long = json!([{"role": "user", "content": "word ".repeat(8000)}]);
+    let tools = json!([{"type": "function", "function": {"name": "db_read"}}]);
+    let folder = folder("rules").display().to_string();
+    for (body, rule, target) in [
+        (json!({"model": "chat", "messages": long}), "long", "long-context"),
+        (json!({"model": "chat", "messages": said, "tools": tools}), "tools", "careful"),
+    ] {
+        let answer = http::post(&url, "sk-rules", &body.to_string()).unwrap();
+        assert_eq!(answer.header("x-sluice-target"), Some(target), "{}", answer.text());
+        let args = ["explain", "--model", "chat", "--consumer", "rules/my-app", "--body", "-"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command.args(args).args(["--output", "json", &folder]);
+        let explained: Value =
+            serde_json::from_str(run(&mut command, &body.to_string()).expect_success()).unwrap();
+        assert_eq!((&explained["route"], &explained["rule"]), (&"rules/chat".into(), &rule.into()));
+        assert_eq!(explained["targets"][0]["name"], target);
+        assert_eq!(explained["targets"][0]["share"], "100%");
+    }
+}
+
+#[test]
+fn explain_tells_people_why_and_fails_for_what_is_refused() {
+    let folder = folder("rules").display().to_string();
+    let explain = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command.args(["explain", "--model", "chat"]).args(args).arg(&folder);
+        run(&mut command, "")
+    };
+    let gold = explain(&["--consumer", "rules/my-app", "--header", "x-tier=gold"]);
+    let text = gold.expect_success();
+    for part in [
+        "200: a target of route rules/chat is asked",
+        "gold: holds",
+        "request.headers = {\"x-tier\":\"gold\"}",
+        "long: not reached",
+        "best: 100% of priority 0",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let rest = explain(&["--consumer", "rules/my-app", "--endpoint", "messages"]);
+    assert!(rest.expect_success().contains("cheaper: 10% of priority 0"), "{}", rest.stdout);
+    let nobody = explain(&[]);
+    assert!(
+        !nobody.success() && nobody.stdout.contains("401 invalid_api_key"),
+        "{}",
+        nobody.stdout
+    );
+    assert!(nobody.stdout.contains("its access does not admit the caller"), "{}", nobody.stdout);
+    let unknown = explain(&["--consumer", "rules/nobody"]);
+    assert!(unknown.stderr.contains("there are: rules/my-app"), "{}", unknown.stderr);
+}
+
+#[test]
 fn canary_gets_a_tenth() {
     let sluice = serve(&folder("canary-by-weight"), &[]);
     let url = format!("{}/v1/chat/completions", sluice.data_url);

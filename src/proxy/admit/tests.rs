@@ -6,6 +6,9 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::*;
+use crate::budget::{Mode, NanoUsd, Unit};
+use crate::route::demand::{DEFAULT_OUTPUT, output_bound};
+use crate::snapshot::Unpriced;
 use crate::{
     budget::{BudgetPlan, Limit, ManualClock, Price, Rate, Rates, ServiceTier, Tier, Window},
     llm::{Dialect, Parameters, Rewrite, Translator, peek},

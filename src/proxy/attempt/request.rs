@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{
     llm::{Dialect, UpstreamRequest},
+    route::translated::ANTHROPIC_BETA,
     snapshot::{Addressing, Credential, KeyHeader, Provider},
 };
 
@@ -33,8 +34,6 @@ const USUAL_HEADERS: usize = 6;
 const GEMINI: [HeaderName; 2] =
     [HeaderName::from_static("x-goog-api-client"), HeaderName::from_static("x-server-timeout")];
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-/// Features that a caller of Anthropic's asks for.
-pub const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// The headers for one try.
 pub fn headers(

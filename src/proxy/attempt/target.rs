@@ -6,22 +6,21 @@ use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    llm::{Dialect, Endpoint, RequestError, Rewrite, UpstreamRequest, claude_on_vertex},
-    route::{End, Flight, Turn},
+    llm::UpstreamRequest,
+    route::{End, Flight, Turn, demand, translated},
     snapshot::{self, Credential, FailureClass, Fidelity, Provider},
     telemetry::{AttemptRecord, brief},
 };
 
 use super::{
     super::{
-        admit,
         identify::own_credential,
         quotable::Quotable,
         select::Candidate,
         settle::{Served, Side},
         upstream::{SendError, UpstreamBody},
     },
-    Answer, Attempts, Call, Content, Failure, Reason, address, answer, count, now, request,
+    Answer, Attempts, Content, Failure, Reason, address, answer, count, now, request,
 };
 
 /// A try that may be dropped while it waits: nobody waits for it any longer then.
@@ -63,7 +62,7 @@ impl Attempts<'_> {
         let call = self.call;
         let Some(candidate) = self.candidate(index) else { return Err(Failure::no_target()) };
         let provider = &candidate.target.provider;
-        if candidate.translator.is_local() || cannot_count(call.endpoint, candidate) {
+        if candidate.translator.is_local() || translated::cannot_count(call.endpoint, candidate) {
             self.serve(side, index, candidate);
             self.settlement.lock().estimate();
             flight.end(End::Unsent, now());
@@ -72,8 +71,8 @@ impl Attempts<'_> {
         if provider.is_passthrough() && own_credential(&call.headers).is_none() {
             return Err(Failure::no_own_credential());
         }
-        let translated =
-            translate(call, candidate).map_err(|error| Failure::untranslatable(error.into()))?;
+        let translated = translated::translate(candidate, &call.headers, (&call.body, &call.peek));
+        let translated = translated.map_err(|error| Failure::untranslatable(error.into()))?;
         if call.route.fidelity == Fidelity::Strict && !translated.dropped.is_empty() {
             return Err(Failure::unfaithful(&candidate.target, &translated.dropped));
         }
@@ -92,7 +91,7 @@ impl Attempts<'_> {
     /// Notes that a candidate is called now.
     pub(super) fn serve(&self, side: Side, index: usize, candidate: &Candidate) {
         let call = self.call;
-        let images = admit::images(call.endpoint, &call.peek, candidate);
+        let images = demand::images(call.endpoint, &call.peek, candidate);
         let served = Served::new(call.endpoint, &call.route, (index, candidate), images);
         self.settlement.lock().serve(side, served);
     }
@@ -280,29 +279,4 @@ fn warn_refused(provider: &Provider, key: &Credential, model: Option<&str>) {
         model = model.map(brief).as_deref(),
         "the provider refuses a key, which is left out for 5 minutes: check the Secret"
     );
-}
-
-/// Vertex AI counts for Claude in another place, which is not asked.
-fn cannot_count(endpoint: Endpoint, candidate: &Candidate) -> bool {
-    endpoint == Endpoint::CountTokens
-        && candidate.target.provider.addressing == snapshot::Addressing::Vertex
-}
-
-fn translate(call: &Call, candidate: &Candidate) -> Result<UpstreamRequest, RequestError> {
-    let rewrite = Rewrite {
-        model: &candidate.model,
-        parameters: candidate.target.parameters.as_ref(),
-        default_max_tokens: candidate.terms.assumed_output(),
-    };
-    let mut translated = candidate.translator.request(&call.body, &call.peek, &rewrite)?;
-    for betas in call.headers.get_all(request::ANTHROPIC_BETA) {
-        if let Ok(betas) = betas.to_str() {
-            candidate.translator.add_betas(&mut translated, &candidate.model, betas);
-        }
-    }
-    let on_vertex = candidate.target.provider.addressing == snapshot::Addressing::Vertex;
-    if on_vertex && candidate.translator.upstream() == Dialect::Anthropic {
-        translated.body = claude_on_vertex::body(&translated.body)?;
-    }
-    Ok(translated)
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::RouteTable;
+use super::{RouteTable, Sought};
 use crate::snapshot::{
-    Access, Allow, Consumer, KeyNamespaces, ObjectName, Pattern, Route, Selector,
+    Access, Allow, Consumer, Hostname, KeyNamespaces, ObjectName, Pattern, Route, Selector,
 };
 
 fn route(name: &str, age: i64, models: &[&str]) -> Route {
@@ -33,7 +33,9 @@ fn consumer(namespace: &str) -> Consumer {
 }
 
 fn found(table: &RouteTable, model: &str, consumer: Option<&Consumer>) -> Option<String> {
-    table.find(model, consumer, None).map(|found| format!("{} {}", found.route.name, found.star))
+    table
+        .find(&Sought { model, consumer, endpoint: None, hostname: "" })
+        .map(|found| format!("{} {}", found.route.name, found.star))
 }
 
 fn table(routes: Vec<Route>) -> RouteTable {
@@ -163,7 +165,14 @@ fn a_route_answers_on_its_endpoints_only() {
     ]);
     let consumer = consumer("b");
     for caller in [None, Some(&consumer)] {
-        let name = |endpoint| table.find("m", caller, endpoint).unwrap().route.name.to_string();
+        let name = |endpoint| {
+            table
+                .find(&Sought { model: "m", consumer: caller, endpoint, hostname: "" })
+                .unwrap()
+                .route
+                .name
+                .to_string()
+        };
         assert_eq!(name(Some(Endpoint::Embeddings)), "a/narrow");
         assert_eq!(name(Some(Endpoint::Messages)), "a/wide");
         assert_eq!(name(None), "a/narrow");
@@ -201,4 +210,25 @@ fn the_work_of_a_look_up_does_not_grow_with_the_number_of_routes() {
     assert_eq!(few, [(2, 1); 4]);
     assert_eq!(work_of(1_000), few);
     assert_eq!(work_of(10_000), few);
+}
+
+#[test]
+fn a_host_fits_before_any_pattern_does() {
+    let at = |hosts: &[&str], mut route: Route| {
+        route.hostnames = hosts.iter().map(|host| Hostname::parse(host).unwrap()).collect();
+        Arc::new(route)
+    };
+    let table = RouteTable::new(vec![
+        at(&["eu.example.com"], route("a/eu", 1, &["m"])),
+        at(&["*.example.com"], route("a/below", 2, &["m"])),
+        at(&[], route("a/any", 3, &["*"])),
+    ]);
+    let named = |hostname| {
+        let sought = Sought { model: "m", consumer: None, endpoint: None, hostname };
+        table.find(&sought).unwrap().route.name.to_string()
+    };
+    assert_eq!(named("eu.example.com"), "a/eu");
+    assert_eq!(named("us.example.com"), "a/below");
+    assert_eq!(named("example.com"), "a/any");
+    assert_eq!(named(""), "a/any");
 }
