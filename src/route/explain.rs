@@ -51,6 +51,7 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>) -> Explanation {
         (Some(route), Some(rule)) => weigh(route, rule, request, star),
         _ => Vec::new(),
     };
+    leave_conversation(&mut weighed, request.peek);
     let outcome = outcome(&chosen, &weighed, asked.consumer);
     if let Some(refusal) = unpriced(&outcome) {
         weighed.iter_mut().for_each(|target| target.refuse(&refusal));
@@ -122,6 +123,15 @@ fn weigh(route: &Route, rule: &Rule, request: &Request<'_>, star: &str) -> Vec<W
         }
     });
     each.collect()
+}
+
+/// A request that goes on from a stored answer goes to those only who store answers, if there are any.
+fn leave_conversation(weighed: &mut [Weighed], peek: &Peek) {
+    let can = |target: &Weighed| target.candidate.as_ref().is_some_and(translated::stores);
+    if peek.previous_response.is_some() && weighed.iter().any(can) {
+        let others = weighed.iter_mut().filter(|target| !can(target));
+        others.for_each(|other| other.refuse("it does not know the answer to go on from"));
+    }
 }
 
 /// Why a candidate would not be asked after all; and what it would not be told.

@@ -17,6 +17,12 @@ pub fn cannot_count(endpoint: Endpoint, candidate: &Candidate) -> bool {
     endpoint == Endpoint::CountTokens && candidate.target.provider.addressing == Addressing::Vertex
 }
 
+/// Whether a candidate takes a request as it came, with the conversation that it names: where one can,
+/// only those are asked.
+pub fn stores(candidate: &Candidate) -> bool {
+    candidate.translator.upstream() == Dialect::Responses
+}
+
 /// The request as the candidate's provider takes it, and what it cannot take.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ mod cluster;
 
 mod budget;
 mod endpoints;
+mod explain;
 mod health;
 mod leadership;
 mod outage;

@@ -294,7 +294,7 @@ proptest! {
                     TestCaseError::fail(format!("{error}\n{sent:?}\n{explained:#?}"))
                 })?;
             }
-            Ok(())
+            Ok::<(), TestCaseError>(())
         })?;
     }
 }

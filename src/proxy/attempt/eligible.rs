@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::llm::Dialect;
+use crate::route::translated::stores;
 
 use super::{super::select::Candidate, Call};
 
@@ -48,9 +48,4 @@ impl<'a> Eligible<'a> {
         let provider = self.candidates.get(index).map(|it| &it.target.provider.uid);
         self.blocked.extend(provider.cloned());
     }
-}
-
-/// Whether the candidate takes a request as it came, with the conversation that it names.
-fn stores(candidate: &Candidate) -> bool {
-    candidate.translator.upstream() == Dialect::Responses
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{RouteTable, Sought};
+use super::{Rank, RouteTable, Sought};
 use crate::snapshot::{
     Access, Allow, Consumer, Hostname, KeyNamespaces, ObjectName, Pattern, Route, Selector,
 };
@@ -231,4 +231,28 @@ fn a_host_fits_before_any_pattern_does() {
     assert_eq!(named("us.example.com"), "a/below");
     assert_eq!(named("example.com"), "a/any");
     assert_eq!(named(""), "a/any");
+}
+
+/// Every combination of two routes' claims, against the plain comparison of all of them.
+#[test]
+fn the_rank_says_why_the_table_answers_as_it_does() {
+    let patterns = ["m", "mo*", "*l", "*", "model", "*odel"];
+    let made = |name: &str, pattern: &str, age| closed(route(name, age, &[pattern]), &[]);
+    for (first, second) in patterns.iter().flat_map(|a| patterns.iter().map(move |b| (a, b))) {
+        for (age, caller) in [(1, "a"), (2, "b"), (3, "c")] {
+            let routes =
+                [made("a/x", first, 2), made("b/y", second, age), made("b/z", second, age)];
+            let table = table(routes.to_vec());
+            for model in ["m", "model", "mol"] {
+                let caller = consumer(caller);
+                let fitting = routes.iter().filter(|route| route.models[0].matches(model));
+                let least = fitting
+                    .min_by_key(|route| Rank::of(route, &route.models[0], Some(&caller)))
+                    .map(|route| route.name.to_string());
+                let answer = found(&table, model, Some(&caller));
+                let answer = answer.map(|text| text.split(' ').next().unwrap().to_owned());
+                assert_eq!(answer, least, "{first} {second} {age} {model}");
+            }
+        }
+    }
 }
