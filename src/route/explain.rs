@@ -53,9 +53,6 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>) -> Explanation {
     };
     leave_conversation(&mut weighed, request.peek);
     let outcome = outcome(&chosen, &weighed, asked.consumer);
-    if let Some(refusal) = unpriced(&outcome) {
-        weighed.iter_mut().for_each(|target| target.refuse(&refusal));
-    }
     let budgets = route.map(|route| budgets(route, &weighed, request)).unwrap_or_default();
     let shares = shares(&weighed);
     let targets = weighed.into_iter().zip(shares);
@@ -117,7 +114,10 @@ fn weigh(route: &Route, rule: &Rule, request: &Request<'_>, star: &str) -> Vec<W
                     fate.worst_case_usd = Some(worst.cost.to_string());
                 }
                 fate.worst_case_tokens = Some(worst.tokens);
-                fate.passed_over = refusal(route, &candidate, request, &mut fate.dropped);
+                fate.passed_over = unpriced(route, &candidate, request.asked.consumer);
+                if fate.passed_over.is_none() {
+                    translate(route, &candidate, request, &mut fate);
+                }
                 Weighed { fate, candidate: Some(candidate), size: Some(worst) }
             }
         }
@@ -134,34 +134,27 @@ fn leave_conversation(weighed: &mut [Weighed], peek: &Peek) {
     }
 }
 
-/// Why a candidate would not be asked after all; and what it would not be told.
-fn refusal(
-    route: &Route,
-    candidate: &Candidate,
-    request: &Request<'_>,
-    dropped: &mut Vec<String>,
-) -> Option<String> {
-    if let Some(budget) = demand::unpriced_in(route, request.asked.consumer, candidate) {
-        let model = &candidate.model;
-        return Some(format!(
-            "model {model} has no price, and budget {} has a limit in USD",
-            budget.name
-        ));
-    }
-    let endpoint = request.asked.endpoint;
+/// Why a budget keeps a candidate from being asked.
+fn unpriced(route: &Route, candidate: &Candidate, consumer: Option<&Consumer>) -> Option<String> {
+    let budget = demand::unpriced_in(route, consumer, candidate)?;
+    let model = &candidate.model;
+    Some(format!("model {model} has no price, and budget {} has a limit in USD", budget.name))
+}
+
+/// What a candidate would not be told, and whether that keeps it from being asked.
+fn translate(route: &Route, candidate: &Candidate, request: &Request<'_>, fate: &mut TargetFate) {
+    let (endpoint, headers) = (request.asked.endpoint, request.asked.headers);
     if candidate.translator.is_local() || translated::cannot_count(endpoint, candidate) {
-        return None;
+        return;
     }
-    let headers = request.asked.headers;
     match translated::translate(candidate, headers, (request.body, request.peek)) {
-        Err(error) => {
-            Some(format!("the request cannot be said in its provider's dialect: {error}"))
-        }
+        Err(error) => fate.refuses = Some(error.to_string()),
         Ok(translated) => {
-            dropped.clone_from(&translated.dropped);
-            let is_strict = route.fidelity == Fidelity::Strict && !dropped.is_empty();
-            is_strict
-                .then(|| format!("the route is Strict, and it cannot take {}", dropped.join(", ")))
+            fate.dropped = translated.dropped;
+            if route.fidelity == Fidelity::Strict && !fate.dropped.is_empty() {
+                let names = fate.dropped.join(", ");
+                fate.passed_over = Some(format!("the route is Strict, and it cannot take {names}"));
+            }
         }
     }
 }
@@ -171,39 +164,45 @@ fn outcome(
     weighed: &[Weighed],
     consumer: Option<&Consumer>,
 ) -> Outcome {
-    let refused = |status, code: &'static str, message: String| Outcome { status, code, message };
-    match chosen {
+    let (status, code, message) = match chosen {
         Err(error) => {
-            let message = error.to_string();
-            match error.why {
-                Why::UnknownModel if consumer.is_none() => refused(401, "invalid_api_key", message),
-                Why::UnknownModel => refused(404, "model_not_found", message),
-                Why::Fault(_) => refused(503, "route_unavailable", message),
-                Why::NoRule => refused(404, "no_rule_matches", message),
-                Why::NoCounterpart(_) => refused(400, "unsupported_endpoint", message),
-            }
-        }
-        Ok(Choice { route, .. }) => {
-            let unpriced = |target: &&Weighed| {
-                let candidate = target.candidate.as_ref();
-                candidate.is_some_and(|found| demand::unpriced_in(route, consumer, found).is_some())
+            let (status, code) = match error.why {
+                Why::UnknownModel if consumer.is_none() => (401, "invalid_api_key"),
+                Why::UnknownModel => (404, "model_not_found"),
+                Why::Fault(_) => (503, "route_unavailable"),
+                Why::NoRule => (404, "no_rule_matches"),
+                Why::NoCounterpart(_) => (400, "unsupported_endpoint"),
             };
-            let candidates = || weighed.iter().filter(|target| target.candidate.is_some());
-            if candidates().all(|target| unpriced(&target)) {
-                let why = candidates().find_map(|target| target.fate.passed_over.clone());
-                return refused(403, "model_unpriced", why.unwrap_or_default());
-            }
-            match weighed.iter().any(Weighed::is_usable) {
-                true => refused(200, "", format!("a target of route {} is asked", route.name)),
-                false => refused(400, "invalid_request", "no target takes the request".to_owned()),
-            }
+            (status, code, error.to_string())
         }
-    }
+        Ok(Choice { route, .. }) => asked(route, weighed, consumer),
+    };
+    Outcome { status, code, message }
 }
 
-/// What the request is refused with where no target has a price.
-fn unpriced(outcome: &Outcome) -> Option<String> {
-    (outcome.code == "model_unpriced").then(|| outcome.message.clone())
+/// The outcome where there are candidates.
+fn asked(
+    route: &Route,
+    weighed: &[Weighed],
+    consumer: Option<&Consumer>,
+) -> (u16, &'static str, String) {
+    let mut candidates = weighed.iter().filter_map(|target| target.candidate.as_ref());
+    if let Some(why) = candidates.clone().next().and_then(|one| unpriced(route, one, consumer))
+        && candidates.all(|candidate| unpriced(route, candidate, consumer).is_some())
+    {
+        return (403, "model_unpriced", why);
+    }
+    let usable = || weighed.iter().filter(|target| target.is_usable());
+    let first = usable().map(|target| target.fate.priority).min();
+    let mut asked_first = usable().filter(|target| Some(target.fate.priority) == first).peekable();
+    if asked_first.peek().is_none() {
+        let why = weighed.iter().find_map(|target| target.fate.passed_over.clone());
+        return (400, "invalid_request", why.unwrap_or_default());
+    }
+    match asked_first.map(|target| target.fate.refuses.clone()).collect::<Option<Vec<_>>>() {
+        Some(reasons) => (400, "invalid_request", reasons.join("; ")),
+        None => (200, "", format!("a target of route {} is asked", route.name)),
+    }
 }
 
 /// What part of the requests each target is asked first for, among those of the lowest priority that

@@ -290,6 +290,7 @@ proptest! {
             for sent in &requests {
                 let explained = explained(&snapshot, sent);
                 let answer = runtime.block_on(answered(pipeline, sent));
+                eprintln!("TALLY {} {}", answer.0, explained.outcome.code);
                 agree(&explained, &answer).map_err(|error| {
                     TestCaseError::fail(format!("{error}\n{sent:?}\n{explained:#?}"))
                 })?;

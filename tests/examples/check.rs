@@ -104,3 +104,14 @@ fn mistakes_in_config_maps_with_prices_are_found_and_other_config_maps_left_alon
     output.expect_failure();
     assert!(output.stdout.contains("the gateway's own namespace"), "{}", output.stdout);
 }
+
+#[test]
+fn a_mistaken_condition_is_drawn_with_its_place() {
+    let rules = "[{name: long, when: request.inputTokns > 5, targets: [{providerRef: {name: p}}]}]";
+    let route = ROUTE.replace("[{targets: [{providerRef: {name: p}}]}]", rules);
+    let output = check(&["-"], &format!("{route}---\n{PROVIDER}"));
+    output.expect_failure();
+    let drawn = "         request.inputTokns > 5\n                 ^\n";
+    assert!(output.stdout.contains("when of rule \"long\", 1:9: "), "{}", output.stdout);
+    assert!(output.stdout.contains(drawn), "{}", output.stdout);
+}

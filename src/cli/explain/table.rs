@@ -65,6 +65,9 @@ fn add_target(text: &mut String, target: &TargetFate) {
     if let Some(why) = &target.passed_over {
         line(text, 2, why);
     }
+    if let Some(why) = &target.refuses {
+        line(text, 2, &format!("refuses the request: {why}"));
+    }
     match (&target.input_price, &target.output_price, &target.worst_case_usd) {
         (Some(input), Some(output), Some(worst)) => {
             let source = target.price_source;

@@ -95,6 +95,10 @@ pub struct TargetFate {
     /// Parameters that it would not be told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
+    /// What the request would be refused with if it came here: it cannot be said in the provider's
+    /// dialect, and no other target is asked then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refuses: Option<String>,
     /// Why it would not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<String>,
