@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::{
     llm::{InputEstimate, Peek},
-    snapshot::{Condition, Consumer, Fidelity, Route, Rule, Snapshot, condition::Known},
+    snapshot::{Balance, Condition, Consumer, Fidelity, Route, Rule, Snapshot, condition::Known},
 };
 
 use super::{
@@ -54,12 +54,14 @@ pub fn explain(snapshot: &Snapshot, request: &Request<'_>) -> Explanation {
     leave_conversation(&mut weighed, request.peek);
     let outcome = outcome(&chosen, &weighed, asked.consumer);
     let budgets = route.map(|route| budgets(route, &weighed, request)).unwrap_or_default();
-    let shares = shares(&weighed);
+    let balance = rule.map(|rule| rule.balance);
+    let shares = shares(&weighed, balance);
     let targets = weighed.into_iter().zip(shares);
     Explanation {
         outcome,
         route: route.map(|route| route.name.to_string()),
         rule: rule.map(|rule| rule.name.to_string()),
+        balance: balance.map(|balance| format!("{balance:?}")),
         rules: route.map(|route| rules(route, rule, asked)).unwrap_or_default(),
         targets: targets.map(|(target, share)| target.fate(share)).collect(),
         budgets,
@@ -111,6 +113,7 @@ fn weigh(route: &Route, rule: &Rule, request: &Request<'_>, star: &str) -> Vec<W
                 if let Some(price) = &candidate.terms.price {
                     fate.input_price = Some(price.rates.input.to_string());
                     fate.output_price = Some(price.rates.output.to_string());
+                    fate.expected_usd = size.expected_cost(&candidate).map(|cost| cost.to_string());
                     fate.worst_case_usd = Some(worst.cost.to_string());
                 }
                 fate.worst_case_tokens = Some(worst.tokens);
@@ -206,11 +209,11 @@ fn asked(
 }
 
 /// What part of the requests each target is asked first for, among those of the lowest priority that
-/// can be asked; none of a later priority.
-fn shares(weighed: &[Weighed]) -> Vec<Option<String>> {
+/// can be asked. Other balances than by weight go by the state of the targets, which is not known here.
+fn shares(weighed: &[Weighed], balance: Option<Balance>) -> Vec<Option<String>> {
     let usable = || weighed.iter().filter(|target| target.is_usable());
     let share = |target: &Weighed| {
-        if !target.is_usable() {
+        if !target.is_usable() || balance != Some(Balance::Weighted) {
             return None;
         }
         let equals = usable().filter(|other| other.fate.priority == target.fate.priority);

@@ -6,7 +6,8 @@ use crate::route::explain::{Explanation, RuleFate, TargetFate, WeighedBudget};
 
 /// The explanation as text.
 pub(super) fn table(explanation: &Explanation) -> String {
-    let Explanation { outcome, route, rule, rules, targets, budgets, other_routes } = explanation;
+    let Explanation { outcome, route, rule, balance, .. } = explanation;
+    let Explanation { rules, targets, budgets, other_routes, .. } = explanation;
     let mut text = String::new();
     let code = match outcome.code {
         "" => String::new(),
@@ -18,6 +19,9 @@ pub(super) fn table(explanation: &Explanation) -> String {
     }
     if let Some(rule) = rule {
         line(&mut text, 0, &format!("rule     {rule}"));
+    }
+    if let Some(balance) = balance {
+        line(&mut text, 0, &format!("balance  {balance}"));
     }
     heading(&mut text, "rules", rules.is_empty());
     rules.iter().for_each(|rule| add_rule(&mut text, rule));

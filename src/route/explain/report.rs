@@ -19,6 +19,9 @@ pub struct Explanation {
     /// Name of the rule that takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// What decides among the rule's targets of one priority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub balance: Option<String>,
     /// The route's rules, in order.
     pub rules: Vec<RuleFate>,
     /// The rule's targets, in the order in which their priorities come.
@@ -74,7 +77,7 @@ pub struct TargetFate {
     pub priority: u32,
     /// Its weight.
     pub weight: u32,
-    /// Its part of the requests among the usable targets of its priority.
+    /// Its part of the requests among the usable targets of its priority, where the balance is Weighted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<String>,
     /// USD for a million tokens of input.
@@ -86,6 +89,9 @@ pub struct TargetFate {
     /// Who names the price: `provider`, `overlay`, `builtin`.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub price_source: &'static str,
+    /// What the request is expected to cost, by which LeastCost compares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_usd: Option<String>,
     /// The most that the request may cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_case_usd: Option<String>,
