@@ -3,7 +3,7 @@
 //!
 //! Ready -> ejected, after failures in a row or too many of the last ten seconds' -> due, when its
 //! time is over: one request at a time tries it -> ready again with the first content, on trial until
-//! an answer is complete: the next failure ejects at once.
+//! it has answered another request and completed an answer: a failure before that ejects at once.
 
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,16 @@ pub struct Health {
     limited: u32,
     /// Grows with each ejection and each recovery: what began before says nothing about now.
     epoch: u32,
-    is_on_trial: bool,
+    trial: Trial,
+}
+
+/// What a target that is back has yet to show: until then one failure of the kind ejects it again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trial {
+    /// That it answers a second request.
+    answers: bool,
+    /// That an answer comes to its end.
+    completes: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +102,7 @@ impl Health {
             resting_until: None,
             limited: 0,
             epoch: 0,
-            is_on_trial: false,
+            trial: Trial::default(),
         }
     }
 
@@ -125,9 +134,12 @@ impl Health {
             return false;
         }
         let recovers = self.ejected.is_some();
-        if recovers {
-            self.recover(now);
-            *pass = Pass { epoch: self.epoch, is_probe: false, has_content: true };
+        match recovers {
+            true => {
+                self.recover(now);
+                *pass = Pass { epoch: self.epoch, is_probe: false, has_content: true };
+            }
+            false => self.trial.answers = false,
         }
         self.refused = 0;
         self.limited = 0;
@@ -140,7 +152,7 @@ impl Health {
         self.first_content(pass, now);
         if pass.epoch == self.epoch {
             self.cut = 0;
-            self.is_on_trial = false;
+            self.trial = Trial::default();
         }
     }
 
@@ -153,7 +165,13 @@ impl Health {
         *row = row.saturating_add(1);
         let is_row = *row >= settings.consecutive_failures;
         self.outcomes.add(false, now);
-        let is_enough = self.is_on_trial || is_row || self.outcomes.mostly_failed(now);
+        // An answer can be long: what breaks off later is weighed as ever.
+        let is_back = |recovered| now.saturating_duration_since(recovered) < SLOW_START;
+        let is_trial = match pass.has_content {
+            true => self.trial.completes && self.recovered.is_some_and(is_back),
+            false => self.trial.answers,
+        };
+        let is_enough = is_trial || is_row || self.outcomes.mostly_failed(now);
         let ejects = match self.ejected {
             // Others were sent here for want of a better: they must not prolong it.
             Some(_) => pass.is_probe,
@@ -255,7 +273,7 @@ impl Health {
         self.epoch = self.epoch.wrapping_add(1);
         (self.refused, self.cut) = (0, 0);
         self.outcomes = Outcomes::default();
-        self.is_on_trial = true;
+        self.trial = Trial { answers: true, completes: true };
     }
 }
 

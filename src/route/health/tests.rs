@@ -110,6 +110,26 @@ fn who_is_back_is_on_trial_until_an_answer_is_complete() {
 }
 
 #[test]
+fn a_target_that_answers_a_second_request_is_judged_as_ever() {
+    let now = Instant::now();
+    let due = now + ms(10_000);
+    let back = || {
+        let mut health = ejected(now);
+        let mut probe = health.pass(due);
+        health.first_content(&mut probe, due);
+        (health, probe)
+    };
+    let (mut health, _) = back();
+    assert!(fail(&mut health, due), "it has answered nobody but the probe");
+    let (mut health, probe) = back();
+    let mut second = health.pass(due);
+    health.first_content(&mut second, due);
+    assert!(!fail(&mut health, due), "some of many may fail while the first answers go on");
+    assert!(!health.failed(&settings(), probe, due + SLOW_START), "a late break is one of many");
+    assert!(health.failed(&settings(), second, due + SLOW_START - ms(1)), "an early one is not");
+}
+
+#[test]
 fn answers_that_go_on_do_not_hide_that_nothing_new_is_taken() {
     let now = Instant::now();
     let mut health = Health::new(now);
