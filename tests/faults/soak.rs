@@ -17,6 +17,7 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
     caller::Caller,
@@ -33,6 +34,10 @@ use schedule::{PROVIDERS, Weather};
 /// each, and what callers saw.
 const GROWTH_PER_REQUEST: u64 = 4 << 10;
 const GROWTH: u64 = 32 << 20;
+
+/// Requests under way at most. A machine that cannot keep up is asked more slowly: else they would pile
+/// up to what it has of file descriptors, and the soak would be about that.
+const UNDER_WAY: usize = 600;
 
 /// A soak.
 struct Plan {
@@ -64,7 +69,7 @@ fn objects(endpoints: &[String]) -> Objects {
         json!({
             "models": ["chat"],
             "rules": [{"targets": targets}],
-            "timeouts": {"firstToken": "2s", "idle": "5s", "total": "30s"},
+            "timeouts": {"firstToken": "3s", "idle": "5s", "total": "30s"},
         }),
     );
     objects.wide_budget("wide", 1_000_000_000_000);
@@ -86,11 +91,12 @@ async fn ask(recorded: Arc<Recorded>, number: u64) -> Asked {
     Asked { id, form, from, to: Instant::now(), end, said }
 }
 
-/// Asks at a steady rate, whatever becomes of the answers.
+/// Asks at a steady rate, whatever becomes of the answers up to [`UNDER_WAY`].
 async fn load(plan: &Plan, recorded: &Arc<Recorded>) -> (Vec<Asked>, u64) {
     let started = tokio::time::Instant::now();
     let all = u64::from(plan.rate) * plan.length.as_secs();
     let every = Duration::from_secs(1) / plan.rate;
+    let room = Arc::new(Semaphore::new(UNDER_WAY));
     let mut quarter = 0;
     let mut asked = Vec::new();
     for number in 0..all {
@@ -98,7 +104,13 @@ async fn load(plan: &Plan, recorded: &Arc<Recorded>) -> (Vec<Asked>, u64) {
         if number == all / 4 {
             quarter = memory::resident();
         }
-        asked.push(tokio::spawn(ask(Arc::clone(recorded), number)));
+        let permit = Arc::clone(&room).acquire_owned().await.unwrap();
+        let asking = ask(Arc::clone(recorded), number);
+        asked.push(tokio::spawn(async move {
+            let asked = asking.await;
+            drop(permit);
+            asked
+        }));
     }
     let asked = join_all(asked).await.into_iter().map(Result::unwrap).collect();
     (asked, memory::resident().saturating_sub(quarter))
