@@ -6,7 +6,9 @@ use http::StatusCode;
 use sluice::{
     budget::Clock,
     llm::Dialect,
-    snapshot::{Condition, Endpoint, Hostname, Provider, Route, Rule, Target, TargetModel},
+    snapshot::{
+        Balance, Condition, Endpoint, Hostname, Provider, Route, Rule, Target, TargetModel,
+    },
 };
 
 use crate::{
@@ -42,6 +44,7 @@ async fn rule(name: &str, when: Option<&str>) -> Arc<Rule> {
         name: name.into(),
         when: when.map(|text| Condition::compile(text).unwrap()),
         targets: vec![Arc::new(target)],
+        balance: Balance::default(),
         fault: None,
     })
 }
