@@ -7,7 +7,7 @@ use sluice::{
     budget::Clock,
     llm::Dialect,
     snapshot::{
-        Balance, Condition, Endpoint, Hostname, Provider, Route, Rule, Target, TargetModel,
+        Condition, Endpoint, Hostname, Provider, Route, Rule, Target, TargetModel,
     },
 };
 
@@ -44,8 +44,7 @@ async fn rule(name: &str, when: Option<&str>) -> Arc<Rule> {
         name: name.into(),
         when: when.map(|text| Condition::compile(text).unwrap()),
         targets: vec![Arc::new(target)],
-        balance: Balance::default(),
-        fault: None,
+        ..Rule::default()
     })
 }
 

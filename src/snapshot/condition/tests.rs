@@ -209,6 +209,32 @@ fn an_expression_that_could_cost_much_is_refused() {
     assert!(mistake(pattern).message.contains("too large"));
 }
 
+/// On a thread with the stack that threads have here; a release build needs less.
+#[test]
+fn the_largest_expression_that_is_read_leaves_stack() {
+    for (start, unit, end) in [
+        ("request.metadata", ".a", " == 1"),
+        ("request.metadata", "[1]", " == 1"),
+        ("", "!", "request.stream"),
+        ("", "-", "1 == 1"),
+        ("1", " + 1", " == 1"),
+        ("1", " < 1", ""),
+        ("true", " || true", ""),
+        ("true", " && true", ""),
+        ("true", " ? true : true", ""),
+        ("request.model", ".trim()", " == ''"),
+        ("", "(", "1"),
+        ("", "[", "1"),
+        ("", "{1:", "1"),
+        ("", "size(", "1"),
+    ] {
+        let operators = unit.chars().filter(|c| "+-*/%!?:<>=&|.[({".contains(*c)).count();
+        let text = format!("{start}{}{end}", unit.repeat(500 / operators));
+        let found = std::thread::spawn(move || Condition::compile(&text)).join();
+        assert!(found.expect(unit).is_err(), "{unit}");
+    }
+}
+
 #[test]
 fn an_expression_of_a_usual_size_is_not_refused() {
     let clauses: Vec<String> = (0..20)
