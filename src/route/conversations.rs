@@ -2,11 +2,9 @@
 //! hint, kept in memory and bounded. What is not known here any more is found by asking: a provider
 //! that has not stored it says so.
 
-use std::{
-    collections::{HashMap, hash_map::RandomState},
-    hash::BuildHasher as _,
-};
+use std::{collections::HashMap, hash::BuildHasher as _};
 
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 
 /// Answers of one generation; two of them are kept.

@@ -2,12 +2,13 @@
 //! requests and kept over reloads. Pure: the time is a parameter.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::RandomState},
+    collections::{HashMap, VecDeque},
     hash::BuildHasher as _,
     sync::Arc,
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 
 /// Seconds that are counted together.
@@ -23,7 +24,7 @@ const MAX_TARGETS: usize = 10_000;
 #[derive(Default)]
 pub struct RetryBudgets {
     hasher: RandomState,
-    targets: RwLock<HashMap<u64, Arc<Mutex<Counts>>>>,
+    targets: RwLock<HashMap<u64, Arc<Mutex<Counts>>, RandomState>>,
 }
 
 /// What happened in each of the last seconds.

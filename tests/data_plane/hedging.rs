@@ -259,9 +259,9 @@ async fn hedges_are_bounded_by_the_retry_budget() {
     let asked = futures_util::future::join_all((0..20).map(|_| gateway.chat(ASK)));
     let replies: Vec<Reply> = asked.await;
     assert!(replies.iter().all(|reply| reply.status == StatusCode::GATEWAY_TIMEOUT));
-    // Three in a second; the requests came within two at most.
-    assert!((3..=6).contains(&second.received().len()), "{}", second.received().len());
-    assert!(hedges(&gateway, "retry_budget") >= 14);
+    // Three in a second or a fifth; the requests came within two seconds at most.
+    assert!((3..=7).contains(&second.received().len()), "{}", second.received().len());
+    assert!(hedges(&gateway, "retry_budget") >= 13);
 }
 
 #[tokio::test]
@@ -281,4 +281,27 @@ async fn a_target_that_is_left_out_is_no_help() {
     let reply = gateway.chat(ASK).await;
     assert_eq!((reply.text(), reply.header("x-sluice-target")), (WHOLE, "target-0"));
     assert_eq!((slow.received().len(), bad.received().len()), (3, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parallel_hedges_never_pass_a_small_budget() {
+    let slow = Upstream::always(vec![Step::Stall]).await;
+    let fast = Upstream::always(json(WHOLE)).await;
+    let amount = 3 * (4096 + 100);
+    let tokens = budget(Unit::Tokens, amount);
+    let mut route = hedging([provider(&slow), provider(&fast)]);
+    route.timeouts.total = Duration::from_millis(300);
+    route.budgets = vec![tokens.clone()];
+    let gateway = Gateway::start([route]).await;
+    let mut served = 0;
+    for _ in 0..5 {
+        for reply in futures_util::future::join_all((0..40).map(|_| gateway.chat(ASK))).await {
+            let (used, reserved) = gateway.used(&tokens);
+            assert!(used + reserved <= amount, "{used} {reserved}");
+            served += u64::from(reply.status == StatusCode::OK);
+        }
+    }
+    let read = (ASK.len() as u64).div_ceil(3);
+    assert!(served >= 3, "{served}");
+    assert_eq!(gateway.used(&tokens), (served * (30 + read), 0));
 }

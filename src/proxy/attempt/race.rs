@@ -105,7 +105,8 @@ impl Run<'_, '_> {
         let is_next = next.is_some();
         let mut turn = next.or_else(|| self.beside(first))?;
         let second = turn.index;
-        let refused = match self.take(second) {
+        // Of the slow one: whoever helps it out may have no requests of its own to take a share of.
+        let refused = match self.take(first) {
             false => "retry_budget",
             true => {
                 let request = Admitted {
