@@ -1,12 +1,16 @@
 //! What a route does about failing targets, from spec to runtime. Defaults are the runtime types' own.
 
+use std::sync::Arc;
+
 use crate::{
     api::{
         duration,
         failover::{self as api, FallbackFailure, RetriedFailure},
     },
-    snapshot::{FailureClass, Fallback, Hedge, Retry},
+    snapshot::{FailureClass, Fallback, Hedge, Retry, Rule, Target, TargetModel},
 };
+
+use super::Verdict;
 
 /// Further tries of one target.
 pub(super) fn retry(spec: Option<&api::Retry>) -> Retry {
@@ -41,6 +45,41 @@ pub(super) fn fallback(spec: Option<&api::Fallback>) -> Fallback {
 /// A second try beside a slow one.
 pub(super) fn hedge(spec: Option<&api::Hedge>) -> Option<Hedge> {
     spec.map(|api::Hedge { delay }| Hedge { delay: delay.get() })
+}
+
+/// Says where a failure was opted into that leads to no target of any rule.
+pub(super) fn warn(fallback: Fallback, rules: &[Arc<Rule>], verdict: &mut Verdict) {
+    let leads = |class: FailureClass, to: fn(&Target, &Target) -> bool| {
+        let pair = |rule: &Arc<Rule>| {
+            let usable = || rule.targets.iter().filter(|target| target.weight > 0);
+            usable().any(|from| usable().any(|other| to(from, other)))
+        };
+        !fallback.on.contains(class) || rules.iter().any(pair)
+    };
+    if !leads(FailureClass::ContextLength, may_be_larger) {
+        let message = "fallback on ContextLength leads nowhere: no target is known to have a larger \
+                       context window than another; set contextWindow in spec.models of the AIProvider";
+        verdict.warnings.push(message.to_owned());
+    }
+    let is_another = |from: &Target, to: &Target| from.provider.uid != to.provider.uid;
+    if !leads(FailureClass::ContentFilter, is_another) {
+        let message =
+            "fallback on ContentFilter leads nowhere: every target is of the same AIProvider";
+        verdict.warnings.push(message.to_owned());
+    }
+}
+
+/// Whether a request that is too long for one target may fit another.
+fn may_be_larger(from: &Target, to: &Target) -> bool {
+    // What callers name is known when they do.
+    let window = |target: &Target| match &target.model {
+        TargetModel::Fixed(model) => Some(target.provider.model(model).context_window),
+        TargetModel::AsAsked | TargetModel::Star { .. } => None,
+    };
+    match (window(from), window(to)) {
+        (Some(from), Some(to)) => to.is_some_and(|to| from.is_none_or(|from| to > from)),
+        _ => !std::ptr::eq(from, to),
+    }
 }
 
 fn retried(failure: RetriedFailure) -> FailureClass {

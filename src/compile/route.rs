@@ -59,6 +59,8 @@ fn compile(
     let rules = rule::compile_all(&spec.rules, &Surroundings { meta, inputs, providers }, verdict);
     let fault = rule::fault_of_all(&rules, verdict);
     wait_for_endpoints(&rules, verdict);
+    let fallback = failover::fallback(spec.fallback.as_ref());
+    failover::warn(fallback, &rules, verdict);
     verdict.programmed = fault.is_none();
     Some(Route {
         name: meta.name.clone(),
@@ -78,7 +80,7 @@ fn compile(
         timeouts: timeouts(spec.timeouts.as_ref()),
         session,
         retry: failover::retry(spec.retry.as_ref()),
-        fallback: failover::fallback(spec.fallback.as_ref()),
+        fallback,
         hedge: failover::hedge(spec.hedge.as_ref()),
         budgets: Vec::new(),
     })

@@ -2,6 +2,7 @@
 
 mod balance;
 mod clouds;
+mod failover;
 mod rules;
 mod services;
 

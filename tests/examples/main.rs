@@ -94,6 +94,9 @@ fn failover_goes_to_the_standby_inside_the_request() {
     let answer = chat(&sluice, "sk-failover", "chat");
     assert!(!text(&answer).is_empty());
     assert_eq!(answer.header("x-sluice-target"), Some("standby"));
+    let hedged = chat(&sluice, "sk-failover", "careful");
+    assert_eq!(hedged.header("x-sluice-target"), Some("standby"));
+    assert_eq!(hedged.header("x-sluice-attempts"), Some("2"));
 }
 
 #[test]
