@@ -39,6 +39,9 @@ const GROWTH: u64 = 32 << 20;
 /// up to what it has of file descriptors, and the soak would be about that.
 const UNDER_WAY: usize = 600;
 
+/// How often the weather changes in a soak.
+const PHASES: u32 = 40;
+
 /// A soak.
 struct Plan {
     length: Duration,
@@ -153,15 +156,9 @@ fn check_budget(recorded: &Recorded, records: &[Value]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_see_failures_only_where_every_target_is_down() {
     let minutes = std::env::var("SOAK_MINUTES").ok().and_then(|text| text.parse::<u64>().ok());
-    soak(match minutes {
-        Some(minutes) => Plan {
-            length: Duration::from_secs(60 * minutes),
-            rate: 200,
-            phase: Duration::from_secs(10),
-        },
-        None => {
-            Plan { length: Duration::from_secs(20), rate: 100, phase: Duration::from_millis(800) }
-        }
-    })
-    .await;
+    let (length, rate) = match minutes {
+        Some(minutes) => (Duration::from_secs(60 * minutes), 200),
+        None => (Duration::from_secs(20), 100),
+    };
+    soak(Plan { length, rate, phase: length / PHASES }).await;
 }
