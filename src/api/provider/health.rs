@@ -38,15 +38,15 @@ pub struct ProviderHealth {
     /// What failing answers lead to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ejection: Option<EjectionSettings>,
-    /// Checks without a request of a caller. None if omitted; `{}` checks with the defaults.
+    /// Checks without a request of a caller: the list of models is asked for, with the credential of
+    /// requests, and of a Service at each endpoint. 401, 403, 5xx and silence are failures of every
+    /// model; anything else lets requests try models that are left out. None if omitted; `{}` checks with
+    /// the defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<ProbeSettings>,
 }
 
-/// A check asks for the list of models, which costs nothing, with the credential of requests; each
-/// endpoint of a Service is asked. Whatever comes back in time proves that the provider is alive, but
-/// for 401, 403 and 5xx. A check that fails counts as a failure of each model, one that succeeds lets
-/// requests try models that are left out. Each replica of the gateway checks for itself.
+/// When a provider is checked. Each replica of the gateway checks for itself.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [

@@ -204,6 +204,13 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_watched_but_the_service_and_the_slices_that_belong_to_it() {
+        let name = ObjectName::new("team", "llm");
+        assert_eq!(service(&name).fields.as_deref(), Some("metadata.name=llm"));
+        assert_eq!(slices(&name).labels.as_deref(), Some("kubernetes.io/service-name=llm"));
+    }
+
+    #[test]
     fn names_are_no_endpoints() {
         let slice = read(json!({
             "metadata": {"name": "s"}, "addressType": "FQDN", "ports": [],
