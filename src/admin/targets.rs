@@ -68,7 +68,6 @@ fn entry(
     now: Now,
 ) -> Value {
     let provider = &target.provider;
-    let has_endpoint = provider.backends.as_ref().is_none_or(|known| !known.is_empty());
     let view = view.as_ref();
     let time = |at: Option<Instant>| at.and_then(|at| now.time(at));
     json!({
@@ -77,7 +76,7 @@ fn entry(
         "target": target.name,
         "provider": provider.name.to_string(),
         "model": model,
-        "healthy": has_endpoint && view.is_none_or(|view| view.healthy),
+        "healthy": provider.has_server() && view.is_none_or(|view| view.healthy),
         "ejectedUntil": time(view.and_then(|view| view.ejected_until)),
         "restingUntil": time(view.and_then(|view| view.resting_until)),
         "inFlight": view.map_or(0, |view| view.in_flight),

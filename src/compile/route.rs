@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     api::{AIRouteSpec, condition::Reason, route as api},
     llm::Endpoint,
-    snapshot::{Fidelity, Hostname, Pattern, Route, Rule, Target, Timeouts},
+    snapshot::{Fidelity, Hostname, Pattern, Route, Rule, Timeouts},
 };
 
 use super::{
@@ -91,9 +91,7 @@ fn wait_for_endpoints(rules: &[Arc<Rule>], verdict: &mut Verdict) {
     let targets = rules.iter().flat_map(|rule| &rule.targets);
     let mut usable = targets.filter(|target| target.weight > 0).peekable();
     let Some(first) = usable.peek().map(|target| target.provider.name.clone()) else { return };
-    let is_empty =
-        |target: &Arc<Target>| target.provider.backends.as_ref().is_some_and(|b| b.is_empty());
-    if usable.all(is_empty) {
+    if !usable.any(|target| target.provider.has_server()) {
         let message = format!(
             "no target has an endpoint that is ready: requests are answered by 503 until one is; see \
              the status of AIProvider {first}"

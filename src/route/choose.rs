@@ -80,6 +80,9 @@ pub enum PassedOver {
     /// Its provider has nothing like the endpoint.
     #[error("its provider has no counterpart for the endpoint")]
     NoCounterpart,
+    /// Its provider is a Service without a server at the moment, and another target has one.
+    #[error("no endpoint of its provider's Service is ready")]
+    NoEndpoints,
 }
 
 /// Chooses the route, its rule, and the targets that can answer.
@@ -150,7 +153,8 @@ pub fn holds(rule: &Rule, known: &Known<'_>) -> Result<bool, Unevaluable> {
 
 /// The targets of a rule by priority, each with what talks to it, or why it cannot answer. Of those
 /// that take the caller's own credential only the first and others of its service can: it is nobody
-/// else's business. `star`: what the pattern's star matched.
+/// else's business. Those without a server are left to say so themselves if all are.
+/// `star`: what the pattern's star matched.
 pub fn targets<'r>(
     rule: &'r Rule,
     asked: &Asked<'_>,
@@ -159,15 +163,24 @@ pub fn targets<'r>(
     let usable = |target: &&Arc<Target>| target.weight > 0;
     let providers = rule.targets.iter().filter(usable).map(|target| &target.provider);
     let home = providers.clone().find(|provider| provider.is_passthrough());
-    rule.targets.iter().map(move |target| {
+    let judge = move |target: &Arc<Target>| {
         let is_foreign = |provider: &Provider| {
             provider.is_passthrough() && home.is_some_and(|home| !home.is_same_service(provider))
         };
-        let found = match () {
+        match () {
             () if target.weight == 0 => Err(PassedOver::Drained),
             () if is_foreign(&target.provider) => Err(PassedOver::Foreign),
             () => candidate(target, asked, star).ok_or(PassedOver::NoCounterpart),
-        };
+        }
+    };
+    let has_server = |target: &&Arc<Target>| target.provider.has_server();
+    let another_has = !rule.targets.iter().all(|target| has_server(&target))
+        && rule.targets.iter().filter(has_server).any(|target| judge(target).is_ok());
+    rule.targets.iter().map(move |target| {
+        let found = judge(target).and_then(|candidate| match has_server(&target) || !another_has {
+            true => Ok(candidate),
+            false => Err(PassedOver::NoEndpoints),
+        });
         (target, found)
     })
 }

@@ -75,6 +75,11 @@ impl Provider {
         self.kind == other.kind && (!is_anybodys || self.endpoint == other.endpoint)
     }
 
+    /// Whether there is a server to send to: a Service can be without at times.
+    pub fn has_server(&self) -> bool {
+        self.backends.as_ref().is_none_or(|backends| !backends.is_empty())
+    }
+
     /// The main one of the wire formats that it speaks.
     pub fn main_dialect(&self) -> Dialect {
         self.dialects.first().copied().unwrap_or(Dialect::OpenAi)

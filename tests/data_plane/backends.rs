@@ -28,6 +28,7 @@ async fn without_an_endpoint_the_next_target_answers_or_the_caller_learns_it() {
     let gateway = Gateway::start([route([service(&[]), provider(&other)])]).await;
     let reply = gateway.chat(ASK).await;
     assert_eq!((reply.status.as_u16(), reply.header("x-sluice-target")), (200, "target-1"));
+    assert_eq!(reply.header("x-sluice-attempts"), "1");
     let gateway = Gateway::start([route([service(&[])])]).await;
     let reply = gateway.chat(ASK).await;
     assert_eq!(reply.status, 503);

@@ -34,7 +34,7 @@ impl Health {
     /// A provider's; `None` if it is not served.
     pub(super) fn provider(&self, name: &ObjectName) -> Option<bool> {
         let provider = self.snapshot.providers.get(name)?;
-        Some(has_endpoint(provider) && self.any_model(provider))
+        Some(provider.has_server() && self.any_model(provider))
     }
 
     /// A route's target's; `None` if it is not served.
@@ -52,7 +52,7 @@ impl Health {
             // Which models callers ask for is known only when they have.
             TargetModel::AsAsked | TargetModel::Star { .. } => self.any_model(provider),
         };
-        Some(has_endpoint(provider) && does_well)
+        Some(provider.has_server() && does_well)
     }
 
     /// Whether a model of it does well, or nothing is known to the contrary.
@@ -60,8 +60,4 @@ impl Health {
         let models = self.models.get(&provider.uid);
         models.is_none_or(|models| models.values().any(|is_healthy| *is_healthy))
     }
-}
-
-fn has_endpoint(provider: &Provider) -> bool {
-    provider.backends.as_ref().is_none_or(|backends| !backends.is_empty())
 }
