@@ -38,8 +38,7 @@ async fn without_an_endpoint_the_next_target_answers_or_the_caller_learns_it() {
 #[tokio::test]
 async fn an_endpoint_that_refuses_connections_costs_no_attempt() {
     let upstream = Upstream::always(json(WHOLE)).await;
-    let gateway =
-        Gateway::start([route([service(&[closed_address().await, upstream.address()])])]).await;
+    let gateway = Gateway::start([route([service(&[closed_address(), upstream.address()])])]).await;
     for _ in 0..20 {
         let reply = gateway.chat(ASK).await;
         assert_eq!((reply.status.as_u16(), reply.header("x-sluice-attempts")), (200, "1"));

@@ -43,7 +43,7 @@ async fn check(first: Provider, good: &Upstream) -> Gateway {
 
 #[tokio::test]
 async fn a_refused_connection_falls_back() {
-    let closed = provider_at(closed_address().await, Dialect::OpenAi);
+    let closed = provider_at(closed_address(), Dialect::OpenAi);
     check(closed, &good().await).await;
 }
 

@@ -15,7 +15,7 @@ async fn mock(model: &str) -> Gateway {
     let provider = Provider {
         kind: "Mock",
         endpoint: Endpoint::Mock,
-        ..provider_at(closed_address().await, Dialect::OpenAi)
+        ..provider_at(closed_address(), Dialect::OpenAi)
     };
     let mut route = route([provider]);
     let mut target = (*route.rules[0].targets[0]).clone();

@@ -6,9 +6,7 @@ use http::StatusCode;
 use sluice::{
     budget::Clock,
     llm::Dialect,
-    snapshot::{
-        Condition, Endpoint, Hostname, Provider, Route, Rule, Target, TargetModel,
-    },
+    snapshot::{Condition, Endpoint, Hostname, Provider, Route, Rule, Target, TargetModel},
 };
 
 use crate::{
@@ -30,7 +28,7 @@ async fn rule(name: &str, when: Option<&str>) -> Arc<Rule> {
     let provider = Provider {
         kind: "Mock",
         endpoint: Endpoint::Mock,
-        ..provider_at(closed_address().await, Dialect::OpenAi)
+        ..provider_at(closed_address(), Dialect::OpenAi)
     };
     let target = Target {
         name: format!("{name}-target").into(),

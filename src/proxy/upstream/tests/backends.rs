@@ -85,9 +85,13 @@ fn at(address: SocketAddr) -> Backend {
 }
 
 /// An address where nothing listens.
-async fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+fn nobody() -> SocketAddr {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    // Bound and not listening for as long as the process lives: no other test gets the port.
+    std::mem::forget(socket);
+    address
 }
 
 async fn open(
@@ -135,7 +139,7 @@ async fn requests_at_once_are_spread_over_the_least_busy() {
 
 #[tokio::test]
 async fn one_that_cannot_be_reached_is_left_for_another_and_then_left_out() {
-    let (server, dead) = (Server::start().await, nobody().await);
+    let (server, dead) = (Server::start().await, nobody());
     let provider = provider(vec![at(server.address), at(dead)]);
     let upstreams = Upstreams::new(true).unwrap();
     for _ in 0..40 {
@@ -148,7 +152,7 @@ async fn one_that_cannot_be_reached_is_left_for_another_and_then_left_out() {
 
 #[tokio::test]
 async fn if_none_can_be_reached_the_request_fails_to_connect() {
-    let provider = provider(vec![at(nobody().await), at(nobody().await)]);
+    let provider = provider(vec![at(nobody()), at(nobody())]);
     let upstreams = Upstreams::new(true).unwrap();
     for _ in 0..5 {
         let error = open(&upstreams, &provider, "").await.err().unwrap();
