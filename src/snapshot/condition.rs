@@ -21,7 +21,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use cel::{Context, Env, ExecutionError, IdedExpr, Value, common::types::CelBool};
+use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value, common::types::CelBool};
 
 pub use fact::{Fact, FactValue, Facts};
 pub use known::Known;
@@ -41,6 +41,9 @@ pub const MAX_TEXT: usize = 4096;
 pub const MAX_ENTRIES: usize = 256;
 /// Bytes of all entries of a list or a map beyond which it is no fact.
 pub const MAX_BYTES: usize = 64 * 1024;
+
+/// Bytes of stack for the parser: touched as far as it is used.
+const PARSER_STACK: usize = 64 * 1024 * 1024;
 
 /// A compiled condition.
 #[derive(Clone)]
@@ -80,7 +83,7 @@ impl Condition {
             return Err(Mistake::at(text, 0, message));
         }
         check::bound_depth(text)?;
-        let program = ENVIRONMENT.compile(text).map_err(|errors| mistake::syntax(text, &errors))?;
+        let program = parse(text)?;
         let mut expression = program.expression().clone();
         let mut checker = Checker::new(text, program.source_info());
         let found = checker.check(&mut expression)?;
@@ -119,6 +122,19 @@ impl Condition {
             Err(error) => Err(Unevaluable(known.refusal().unwrap_or_else(|| describe(&error)))),
         }
     }
+}
+
+/// Parses on a stack of its own: the parser takes more than 100 kB of it for each level of brackets in a
+/// debug build, and stops at 96 levels itself. Whoever may write an AIRoute must not be able to end the
+/// process.
+fn parse(text: &str) -> Result<Program, Mistake> {
+    let compile = || ENVIRONMENT.compile(text).map_err(|errors| mistake::syntax(text, &errors));
+    let failed = || Mistake::at(text, 0, "cannot be parsed: simplify the expression");
+    std::thread::scope(|scope| {
+        let parser = std::thread::Builder::new().stack_size(PARSER_STACK);
+        let parser = parser.spawn_scoped(scope, compile).map_err(|_| failed())?;
+        parser.join().unwrap_or_else(|_| Err(failed()))
+    })
 }
 
 /// What went wrong, without the values it went wrong with: they are the caller's.

@@ -231,7 +231,9 @@ fn the_largest_expression_that_is_read_leaves_stack() {
         let operators = unit.chars().filter(|c| "+-*/%!?:<>=&|.[({".contains(*c)).count();
         let text = format!("{start}{}{end}", unit.repeat(500 / operators));
         let found = std::thread::spawn(move || Condition::compile(&text)).join();
-        assert!(found.expect(unit).is_err(), "{unit}");
+        let found = found.expect(unit);
+        let is_folded = ["!", "-"].contains(&unit);
+        assert_eq!(found.is_ok(), is_folded, "{unit}");
     }
 }
 
