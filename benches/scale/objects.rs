@@ -56,15 +56,20 @@ pub fn inputs(routes: usize) -> anyhow::Result<Inputs> {
     Ok(inputs)
 }
 
-/// Two targets and three names: its own, one that every namespace has, and a prefix.
+/// Two targets, a name and a prefix of its own; the first of a namespace also has a name that the first
+/// of every other has.
 fn route(number: usize) -> Value {
     let target = |shift: usize, priority: u32| {
         let provider = format!("provider-{}", (number + shift) % PROVIDERS);
         let reference = json!({"name": provider, "namespace": "platform"});
         json!({"name": shift.to_string(), "providerRef": reference, "model": "m", "priority": priority})
     };
+    let mut models = vec![format!("model-{number}"), format!("family-{number}-*")];
+    if number < NAMESPACES {
+        models.push("chat".to_owned());
+    }
     json!({
-        "models": [format!("model-{number}"), "chat", format!("family-{number}-*")],
+        "models": models,
         "rules": [{"targets": [target(0, 0), target(7, 1)]}],
     })
 }

@@ -27,8 +27,8 @@ pub fn write(figures: &[Figures]) -> String {
         "# Scale\n\n\
          What a configuration of many routes costs. Written by `make bench-scale`; do not edit. Trust the ratios, not the absolute\n\
          figures: they move with the machine.\n\n\
-         Each configuration has {PROVIDERS} providers and {NAMESPACES} namespaces, each with an API key and a budget. Every route has two targets and three\n\
-         names: its own, one that every namespace has, and a prefix of its own. Look-ups are a third each by these, by callers of all\n\
+         Each configuration has {PROVIDERS} providers and {NAMESPACES} namespaces, each with an API key and a budget. Every route has two targets,\n\
+         a name and a prefix of its own; one of each namespace also has a name that all namespaces have. Look-ups are a third each by these, by callers of all\n\
          namespaces. Everything is compiled again on every change, beside the configuration in use, on a thread that serves no request.\n\n\
          | routes | compile | look-up | against {} routes | memory: objects | memory: snapshot |\n\
          |---|---|---|---|---|---|\n",
