@@ -300,7 +300,8 @@ pub struct RouteTimeouts {
          "message": "firstToken takes 10ms to 24h, for example 30s; leave it out for the default"}
     ]))]
     pub first_token: Option<Duration>,
-    /// The longest silence inside a stream: 100ms to 24h. Default 60s.
+    /// The longest silence inside a stream, and inside a whole answer that has begun: 100ms to 24h.
+    /// Default 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = [
         {"rule": "duration(self) >= duration('100ms') && duration(self) <= duration('24h')",
