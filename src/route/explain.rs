@@ -1,5 +1,5 @@
 //! Why a request would go where it goes, and why not elsewhere. Decides nothing: every answer comes from
-//! what the proxy asks too ([`choose`](super::choose), `holds`, `targets`, `demand`, `translated`); health,
+//! what the proxy asks too ([`choose()`], `holds`, `targets`, `demand`, `translated`); health,
 //! sessions and counters, which no manifest has, are left out.
 
 mod passed;
