@@ -50,6 +50,11 @@ impl Flight {
         }
     }
 
+    /// It is the first try that its request makes of the target; see [`TargetState::first_try`].
+    pub fn count_first(&self, now: Instant) {
+        self.state.first_try(now);
+    }
+
     /// The first content of a stream is there, or the head of a whole answer. Later calls do nothing.
     pub fn first_content(&mut self, now: Instant) {
         if let Some(visit) = &mut self.visit {

@@ -138,6 +138,11 @@ impl<'a> Order<'a> {
         self.tried &= !bit(index);
     }
 
+    /// Takes a further try of a target out of its retry budget; whether there was one left.
+    pub fn take_retry(&self, index: usize, now: Instant) -> bool {
+        self.seat(index).is_some_and(|seat| seat.state.take_retry(now))
+    }
+
     /// The limit that is in the way of a target, where one is: of several the soonest to have room.
     pub fn full(&self) -> Option<Full> {
         self.full

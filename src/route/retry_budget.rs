@@ -1,15 +1,7 @@
-//! How many further tries a target gets: an outage must not be answered by more load. Shared by all
-//! requests and kept over reloads. Pure: the time is a parameter.
+//! How many further tries a target gets: an outage must not be answered by more load. Pure: the time is
+//! a parameter.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::BuildHasher as _,
-    sync::Arc,
-    time::Duration,
-};
-
-use foldhash::fast::RandomState;
-use parking_lot::{Mutex, RwLock};
+use std::{collections::VecDeque, time::Instant};
 
 /// Seconds that are counted together.
 const WINDOW: u64 = 10;
@@ -17,19 +9,11 @@ const WINDOW: u64 = 10;
 const REQUESTS_EACH: u64 = 5;
 /// Further tries that each second has in any case.
 const EACH_SECOND: u64 = 3;
-/// Targets that are remembered at most.
-const MAX_TARGETS: usize = 10_000;
 
-/// The retry budgets of all targets, each known by its provider's UID and the model.
-#[derive(Default)]
-pub struct RetryBudgets {
-    hasher: RandomState,
-    targets: RwLock<HashMap<u64, Arc<Mutex<Counts>>, RandomState>>,
-}
-
-/// What happened in each of the last seconds.
-#[derive(Debug, Default)]
-struct Counts {
+/// The retry budget of one target: what happened there in each of the last seconds.
+#[derive(Debug)]
+pub struct RetryBudget {
+    origin: Instant,
     /// The latest is the last.
     seconds: VecDeque<Second>,
 }
@@ -41,41 +25,36 @@ struct Second {
     retries: u64,
 }
 
-impl RetryBudgets {
-    /// A request asks this target for the first time. `now` is the time since any fixed moment, the
-    /// same for all calls.
-    pub fn first(&self, provider: &str, model: &str, now: Duration) {
-        let counts = self.target(provider, model, now);
-        counts.lock().add(now.as_secs(), 1, 0);
+impl RetryBudget {
+    /// Nothing has happened. `origin` is before every other time.
+    pub fn new(origin: Instant) -> Self {
+        Self { origin, seconds: VecDeque::new() }
     }
 
-    /// Takes a further try of this target, if there is one left.
-    pub fn take(&self, provider: &str, model: &str, now: Duration) -> bool {
-        self.target(provider, model, now).lock().take(now.as_secs())
+    /// A request asks the target for the first time.
+    pub fn first(&mut self, now: Instant) {
+        self.add(self.second(now), 1, 0);
     }
 
-    fn target(&self, provider: &str, model: &str, now: Duration) -> Arc<Mutex<Counts>> {
-        let key = self.hasher.hash_one((provider, model));
-        if let Some(found) = self.targets.read().get(&key) {
-            return Arc::clone(found);
+    /// Takes a further try, if there is one left.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let now = self.second(now);
+        self.forget(now);
+        let present = self.seconds.back().filter(|last| last.number >= now);
+        let in_second = present.map_or(0, |second| second.retries);
+        let requests: u64 = self.seconds.iter().map(|second| second.requests).sum();
+        let retries: u64 = self.seconds.iter().map(|second| second.retries).sum();
+        let is_free = in_second < EACH_SECOND || (retries + 1) * REQUESTS_EACH <= requests;
+        if is_free {
+            self.add(now, 0, 1);
         }
-        let mut targets = self.targets.write();
-        if targets.len() >= MAX_TARGETS {
-            targets.retain(|_, counts| {
-                let mut counts = counts.lock();
-                counts.forget(now.as_secs());
-                !counts.seconds.is_empty()
-            });
-        }
-        // Callers may name any number of models. Who is forgotten here begins anew.
-        if targets.len() >= MAX_TARGETS {
-            targets.clear();
-        }
-        Arc::clone(targets.entry(key).or_default())
+        is_free
     }
-}
 
-impl Counts {
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.origin).as_secs()
+    }
+
     /// Counts in the present second. What is older than the window is forgotten.
     fn add(&mut self, now: u64, requests: u64, retries: u64) {
         self.forget(now);
@@ -89,19 +68,6 @@ impl Counts {
         }
     }
 
-    fn take(&mut self, now: u64) -> bool {
-        self.forget(now);
-        let present = self.seconds.back().filter(|last| last.number >= now);
-        let in_second = present.map_or(0, |second| second.retries);
-        let requests: u64 = self.seconds.iter().map(|second| second.requests).sum();
-        let retries: u64 = self.seconds.iter().map(|second| second.retries).sum();
-        let is_free = in_second < EACH_SECOND || (retries + 1) * REQUESTS_EACH <= requests;
-        if is_free {
-            self.add(now, 0, 1);
-        }
-        is_free
-    }
-
     fn forget(&mut self, now: u64) {
         while self.seconds.front().is_some_and(|second| second.number + WINDOW <= now) {
             self.seconds.pop_front();
@@ -111,21 +77,25 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn at(milliseconds: u64) -> Duration {
-        Duration::from_secs(1000) + Duration::from_millis(milliseconds)
+    /// A budget, and the moment that lies so many milliseconds after its beginning.
+    fn budget() -> (RetryBudget, impl Fn(u64) -> Instant) {
+        let origin = Instant::now();
+        (RetryBudget::new(origin), move |milliseconds| origin + Duration::from_millis(milliseconds))
     }
 
     /// Requests at a steady rate to a target that always fails; each wants one further try at once.
     /// How many it got over this many seconds.
     fn storm(rate: u64, seconds: u64) -> u64 {
-        let budgets = RetryBudgets::default();
+        let (mut budget, at) = budget();
         let mut taken = 0;
         for request in 0..rate * seconds {
             let now = at(request * 1000 / rate);
-            budgets.first("p", "m", now);
-            taken += u64::from(budgets.take("p", "m", now));
+            budget.first(now);
+            taken += u64::from(budget.take(now));
         }
         taken
     }
@@ -143,39 +113,25 @@ mod tests {
     fn a_quiet_target_has_three_further_tries_a_second() {
         assert_eq!(storm(1, 60), 60);
         assert_eq!(storm(3, 60), 180);
-        let budgets = RetryBudgets::default();
-        let taken = (0..10).filter(|_| budgets.take("p", "m", at(0))).count();
-        assert_eq!(taken, 3);
-        assert!(budgets.take("p", "m", at(1000)));
+        let (mut budget, at) = budget();
+        assert_eq!((0..10).filter(|_| budget.take(at(0))).count(), 3);
+        assert!(budget.take(at(1000)));
     }
 
     #[test]
     fn requests_count_for_ten_seconds() {
-        let budgets = RetryBudgets::default();
-        (0..100).for_each(|_| budgets.first("p", "m", at(0)));
-        let take = |now| (0..50).filter(|_| budgets.take("p", "m", at(now))).count();
+        let (mut budget, at) = budget();
+        (0..100).for_each(|_| budget.first(at(0)));
+        let mut take = |now| (0..50).filter(|_| budget.take(at(now))).count();
         assert_eq!(take(9_000), 20);
         assert_eq!(take(9_999), 0);
         assert_eq!(take(10_000), 3);
     }
 
     #[test]
-    fn targets_are_counted_apart() {
-        let budgets = RetryBudgets::default();
-        (0..100).for_each(|_| budgets.first("p", "m", at(0)));
-        let taken =
-            |provider, model| (0..50).filter(|_| budgets.take(provider, model, at(0))).count();
-        assert_eq!((taken("p", "m"), taken("p", "n"), taken("q", "m")), (20, 3, 3));
-    }
-
-    #[test]
-    fn memory_is_bounded_and_busy_targets_are_kept() {
-        let budgets = RetryBudgets::default();
-        (0..MAX_TARGETS).for_each(|name| budgets.first(&name.to_string(), "m", at(0)));
-        (0..100).for_each(|_| budgets.first("busy", "m", at(11_000)));
-        assert_eq!(budgets.targets.read().len(), 1);
-        (0..MAX_TARGETS - 1).for_each(|name| budgets.first(&name.to_string(), "m", at(21_500)));
-        budgets.first("one more", "m", at(21_500));
-        assert!(budgets.targets.read().len() <= MAX_TARGETS);
+    fn no_more_is_kept_than_the_seconds_that_count() {
+        let (mut budget, at) = budget();
+        (0..1000).for_each(|second| budget.first(at(second * 500)));
+        assert_eq!(budget.seconds.len(), 10);
     }
 }

@@ -13,9 +13,10 @@ use crate::snapshot::Ejection;
 use super::{
     health::{Health, Pass, Standing},
     latency::Latency,
+    retry_budget::RetryBudget,
 };
 
-/// Health, speed and load of one target.
+/// Health, speed, load and retry budget of one target.
 #[derive(Debug)]
 pub struct TargetState {
     provider: Arc<str>,
@@ -27,6 +28,7 @@ pub struct TargetState {
 struct Inner {
     health: Health,
     latency: Latency,
+    retries: RetryBudget,
     ejections: u64,
     used: Instant,
 }
@@ -83,8 +85,13 @@ pub struct Visit {
 impl TargetState {
     /// A target that nobody has asked yet.
     pub fn new(provider: Arc<str>, model: Arc<str>, now: Instant) -> Self {
-        let (health, latency) = (Health::new(now), Latency::default());
-        let inner = Inner { health, latency, ejections: 0, used: now };
+        let inner = Inner {
+            health: Health::new(now),
+            latency: Latency::default(),
+            retries: RetryBudget::new(now),
+            ejections: 0,
+            used: now,
+        };
         Self { provider, model, inner: Mutex::new(inner) }
     }
 
@@ -137,6 +144,16 @@ impl TargetState {
             consecutive_failures: inner.health.consecutive_failures(),
             ejections: inner.ejections,
         }
+    }
+
+    /// A request asks it for the first time: what the further tries are a share of.
+    pub fn first_try(&self, now: Instant) {
+        self.inner.lock().retries.first(now);
+    }
+
+    /// Takes a further try out of its retry budget; whether there was one left.
+    pub fn take_retry(&self, now: Instant) -> bool {
+        self.inner.lock().retries.take(now)
     }
 
     /// An active check has been made.

@@ -79,7 +79,7 @@ impl<'a, 'b> Run<'a, 'b> {
             let untried = if stays { None } else { self.next() };
             let turn = match untried {
                 Some(turn) => {
-                    self.count_first(turn.index);
+                    turn.flight.count_first(now());
                     turn
                 }
                 None => match self.again().await {
@@ -208,15 +208,6 @@ impl<'a, 'b> Run<'a, 'b> {
         }))
     }
 
-    /// Counts a request towards what its target's retry budget is a share of.
-    fn count_first(&self, index: usize) {
-        if let Some(candidate) = self.attempts.candidate(index) {
-            let gateway = self.attempts.gateway;
-            let (provider, model) = target_key(candidate);
-            gateway.retries.first(provider, model, gateway.since_start());
-        }
-    }
-
     /// Takes a further try of a target out of its retry budget. Where there is none left, its failure
     /// is final.
     fn may_retry(&mut self, index: usize) -> bool {
@@ -235,11 +226,7 @@ impl<'a, 'b> Run<'a, 'b> {
 
     /// Takes a try out of a target's retry budget; whether there was one left.
     pub(super) fn take(&self, index: usize) -> bool {
-        let gateway = self.attempts.gateway;
-        self.attempts.candidate(index).is_some_and(|candidate| {
-            let (provider, model) = target_key(candidate);
-            gateway.retries.take(provider, model, gateway.since_start())
-        })
+        self.order.take_retry(index, now())
     }
 
     /// Remembers where an answer is stored.
