@@ -1,6 +1,6 @@
 //! The data plane: what happens to a request between the caller and a provider.
 //!
-//! Reading order: [`pipeline`] (the order of the phases), `identify`, `parse`, `select`, `admit`,
+//! Reading order: [`pipeline`] (the order of the phases), `identify`, `parse`, `routing`, `select`, `admit`,
 //! `attempt` (one try, fallback), `respond`, `body` (the streamed answer), `settle` (the end of every
 //! request). Knows the snapshot and the ledger; knows nothing of Kubernetes or of how objects are
 //! compiled.
@@ -23,6 +23,7 @@ mod probe;
 mod quotable;
 mod realtime;
 mod respond;
+mod routing;
 mod select;
 pub mod server;
 mod session;

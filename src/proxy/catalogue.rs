@@ -2,13 +2,53 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use bytes::Bytes;
+use http::request::Parts;
+
 use crate::{
-    llm::ModelEntry,
+    llm::{Dialect, ModelEntry, encode_model, encode_models},
+    route::hostname,
     snapshot::{Consumer, Pattern, Route, Snapshot, Target, TargetModel, table::Sought},
 };
 
+use super::{identify::key_missing, respond::Rejection, routing::unknown_model};
+
+/// The answer to `GET /v1/models`.
+///
+/// # Errors
+/// 401 for a caller without a key where there is nothing for such callers.
+pub fn models(
+    snapshot: &Snapshot,
+    consumer: Option<&Consumer>,
+    head: &Parts,
+    dialect: Dialect,
+) -> Result<Bytes, Rejection> {
+    let hostname = hostname(head.uri.authority(), &head.headers);
+    let catalogue = Catalogue::of(snapshot, consumer, &hostname);
+    if consumer.is_none() && catalogue.is_empty() {
+        return Err(key_missing());
+    }
+    Ok(encode_models(dialect, catalogue.entries()))
+}
+
+/// The answer to `GET /v1/models/{model}`.
+///
+/// # Errors
+/// 404 for a model that this caller cannot use; 401 if they sent no key.
+pub fn model(
+    snapshot: &Snapshot,
+    consumer: Option<&Consumer>,
+    head: &Parts,
+    dialect: Dialect,
+    id: &str,
+) -> Result<Bytes, Rejection> {
+    let hostname = hostname(head.uri.authority(), &head.headers);
+    let entry = entry(snapshot, consumer, &hostname, id);
+    entry.map(|entry| encode_model(dialect, entry)).ok_or_else(|| unknown_model(consumer, id))
+}
+
 /// Models that a caller may use, by name.
-pub struct Catalogue<'a> {
+struct Catalogue<'a> {
     models: BTreeMap<Cow<'a, str>, Listed<'a>>,
 }
 
@@ -21,7 +61,7 @@ struct Listed<'a> {
 impl<'a> Catalogue<'a> {
     /// Names that routes give, and for patterns those models of the providers' catalogues that the
     /// pattern fits.
-    pub fn of(snapshot: &'a Snapshot, consumer: Option<&Consumer>, hostname: &str) -> Self {
+    fn of(snapshot: &'a Snapshot, consumer: Option<&Consumer>, hostname: &str) -> Self {
         let mut models = BTreeMap::new();
         let routes = snapshot.routes.iter().filter(|route| route.is_at(hostname));
         for route in routes.filter(|route| route.access.admits(consumer)) {
@@ -36,12 +76,12 @@ impl<'a> Catalogue<'a> {
     }
 
     /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.models.is_empty()
     }
 
     /// All of them, by name.
-    pub fn entries(&self) -> impl Iterator<Item = ModelEntry<'_>> {
+    fn entries(&self) -> impl Iterator<Item = ModelEntry<'_>> {
         self.models.iter().map(|(id, listed)| ModelEntry {
             id,
             created: listed.created,
@@ -51,7 +91,7 @@ impl<'a> Catalogue<'a> {
 }
 
 /// One model, listed or only covered by a pattern.
-pub fn entry<'a>(
+fn entry<'a>(
     snapshot: &'a Snapshot,
     consumer: Option<&Consumer>,
     hostname: &str,

@@ -31,9 +31,10 @@ use super::{
     ending::Ending,
     identify::{identify, key_missing, withhold_keys},
     parse::Unread,
-    pipeline::{note_consumer, refuse_before_live},
+    pipeline::note_consumer,
     quotable::Quotable,
     respond::{self, Rejection},
+    routing::refuse_before_live,
     upstream::UpstreamBody,
 };
 

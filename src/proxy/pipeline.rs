@@ -1,22 +1,20 @@
 //! The order of a request's phases, and nothing else.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, request::Parts, uri::Authority};
+use jiff::Timestamp;
 use rustls::RootCertStore;
 use tokio::time::Instant;
 
 use crate::{
     budget::{Clock, Ledger, Refusal},
     credential::{Credentials, Environment},
-    llm::{
-        Called, Dialect, ErrorKind, ModelEntry, Peek, ResponseContext, encode_model, encode_models,
-        peek, peek_form,
-    },
-    route::{self, Choice, Conversations, RetryBudgets, Targets, Why, hostname, named_user},
+    llm::{Called, Dialect, Peek, ResponseContext, peek, peek_form},
+    route::{self, Choice, Conversations, Targets, hostname, named_user},
     snapshot::{Consumer, Provider, Published, Snapshot},
-    telemetry::{AccessLog, Metrics, Outcome, Record, TargetGauges, brief},
+    telemetry::{AccessLog, Metrics, Outcome, Record, TargetGauges},
 };
 
 use super::{
@@ -24,14 +22,14 @@ use super::{
     admit::{Admitted, admit, exceeded, leave_out_unpriced, sizes},
     attempt::{Answer, Attempts, Call, Content, Failure},
     body::{Pace, shutting_down},
-    catalogue::{self, Catalogue},
-    direct,
+    catalogue, direct,
     gauges::samples,
     identify::{identify, key_missing, withhold_keys},
     keys::KeyPool,
     parse::{Asked, Media, Unread, asked, check_media, collect, dialect},
     realtime,
     respond::{self, Rejection},
+    routing::{refuse_before_live, select},
     select::{Selector, Wish, asks_for_size},
     server::DrainSignal,
     session::{Source, session},
@@ -68,9 +66,7 @@ pub struct Pipeline {
     pub(super) credentials: Credentials,
     pub(super) selector: Selector,
     pub(super) keys: KeyPool,
-    pub(super) retries: RetryBudgets,
     pub(super) conversations: Conversations,
-    created: Instant,
 }
 
 /// What is known of a request before its body is read.
@@ -81,6 +77,7 @@ struct Arrived<'a> {
     consumer: Option<Arc<Consumer>>,
     called: Called<'a>,
     media: Media,
+    now: Timestamp,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -128,20 +125,13 @@ impl Pipeline {
             credentials,
             selector,
             keys,
-            retries: RetryBudgets::default(),
             conversations: Conversations::default(),
-            created: Instant::now(),
         })
     }
 
     /// What is known of targets: their health, speed and load.
     pub fn targets(&self) -> &Arc<Targets> {
         &self.selector.targets
-    }
-
-    /// The time that [`crate::route`] counts in.
-    pub(super) fn since_start(&self) -> Duration {
-        self.created.elapsed()
     }
 
     /// Answers one request. It never fails: errors are answers in the caller's dialect. Dropping the
@@ -205,17 +195,19 @@ impl Pipeline {
         }
         refuse_before_live(&self.deps.published)?;
         let snapshot = self.deps.published.load_full();
-        let consumer =
-            identify(&snapshot.consumers, &head.headers, head.uri.query(), self.deps.clock.now())?;
+        let now = self.deps.clock.now();
+        let consumer = identify(&snapshot.consumers, &head.headers, head.uri.query(), now)?;
         note_consumer(&mut settlement.record, consumer.as_deref());
-        let (caller, host) = (consumer.as_deref(), hostname(head.uri.authority(), &head.headers));
         let called = match asked {
             Asked::Call(called) => called,
             Asked::Models => {
-                return models(&snapshot, (caller, &host), dialect).map(Served::Json);
+                return catalogue::models(&snapshot, consumer.as_deref(), &head, dialect)
+                    .map(Served::Json);
             }
             Asked::Model(id) => {
-                return model(&snapshot, (caller, &host), dialect, &id).map(Served::Json);
+                let consumer = consumer.as_deref();
+                return catalogue::model(&snapshot, consumer, &head, dialect, &id)
+                    .map(Served::Json);
             }
         };
         if consumer.is_none() && !snapshot.routes.admits_anonymous() {
@@ -227,9 +219,8 @@ impl Pipeline {
         let mut headers = head.headers;
         withhold_keys(&mut headers, &snapshot.consumers);
         let authority = head.uri.authority().cloned();
-        let snapshot_of = &snapshot;
         let arrived =
-            Arrived { authority, headers, snapshot: snapshot_of, consumer, called, media };
+            Arrived { authority, headers, snapshot: &snapshot, consumer, called, media, now };
         let call = self.prepare(arrived, bytes, settlement)?;
         // A reload must not wait for the longest stream to let go of the old configuration.
         drop(snapshot);
@@ -250,7 +241,7 @@ impl Pipeline {
         body: Bytes,
         settlement: &mut Settlement,
     ) -> Result<Call, Rejection> {
-        let Arrived { authority, headers, snapshot, consumer, called, media } = arrived;
+        let Arrived { authority, headers, snapshot, consumer, called, media, now } = arrived;
         let endpoint = called.endpoint;
         let mut peek = match media {
             Media::Json => peek(&called, &body)?,
@@ -273,7 +264,7 @@ impl Pipeline {
             input_tokens: input.tokens,
             max_output_tokens: peek.max_output_tokens,
             user: peek.user.as_deref(),
-            now: self.deps.clock.now(),
+            now,
         };
         let Choice { route, rule, mut candidates, .. } =
             select(snapshot, &asked, &mut settlement.record)?;
@@ -302,7 +293,7 @@ impl Pipeline {
         settlement.hold(admission, input);
         let deadline = settlement.started() + route.timeouts.total;
         let context = ResponseContext {
-            created: self.deps.clock.now().as_second(),
+            created: now.as_second(),
             model: peek.model.clone(),
             request_id: settlement.record.request_id.to_string(),
             form: called.form,
@@ -370,91 +361,6 @@ fn deliver((answer, pace): (Answer, Pace), mut settlement: Settlement) -> Respon
         response.headers_mut().insert(respond::X_UPSTREAM_REQUEST_ID, id);
     }
     response
-}
-
-/// The route that answers, its rule, and the targets; the record says which, also of a refusal.
-pub(super) fn select(
-    snapshot: &Snapshot,
-    asked: &route::Asked<'_>,
-    record: &mut Record,
-) -> Result<Choice, Rejection> {
-    let chosen = route::choose(&snapshot.routes, asked);
-    let (route, rule, unevaluated) = match &chosen {
-        Ok(choice) => (Some(&choice.route), Some(&choice.rule), &choice.unevaluated),
-        Err(refused) => (refused.route.as_ref(), refused.rule.as_ref(), &refused.unevaluated),
-    };
-    record.route = route.map(|route| route.name.text()).unwrap_or_default();
-    record.rule = rule.map(|rule| Arc::clone(&rule.name)).unwrap_or_default();
-    if !unevaluated.0.is_empty() {
-        record.rule_errors = unevaluated.to_string();
-    }
-    chosen.map_err(|refused| {
-        let (status, kind, code) = match refused.why {
-            Why::UnknownModel => return unknown_model(asked.consumer, asked.model),
-            Why::Fault(_) => return unavailable(refused.to_string()),
-            Why::NoRule => (StatusCode::NOT_FOUND, ErrorKind::NotFound, "no_rule_matches"),
-            Why::NoCounterpart(_) => {
-                (StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest, "unsupported_endpoint")
-            }
-        };
-        Rejection::refuse(status, kind, code, refused.to_string())
-    })
-}
-
-/// A key that is not known yet must not be called wrong: clients do not try again after a 401.
-///
-/// # Errors
-/// 503 until the first configuration is published.
-pub(super) fn refuse_before_live(published: &Published) -> Result<(), Rejection> {
-    if published.is_live() {
-        return Ok(());
-    }
-    let message = "the gateway has just started and has not read its configuration yet: ask again";
-    let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Overloaded);
-    let rejection = Rejection::refuse(status, kind, "gateway_starting", message);
-    Err(Rejection { retry_after: Some(Duration::from_secs(1)), ..rejection })
-}
-
-fn unavailable(message: String) -> Rejection {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let rejection = Rejection::refuse(status, ErrorKind::Overloaded, "route_unavailable", message);
-    Rejection { outcome: Outcome::Failed, ..rejection }
-}
-
-/// The same answer for a model that does not exist and for one that this caller may not use.
-fn unknown_model(consumer: Option<&Consumer>, model: &str) -> Rejection {
-    if consumer.is_none() {
-        return key_missing();
-    }
-    let model = brief(model);
-    Rejection::refuse(
-        StatusCode::NOT_FOUND,
-        ErrorKind::NotFound,
-        "model_not_found",
-        format!("there is no model {model:?} for this API key: GET /v1/models lists what there is"),
-    )
-}
-
-fn models(
-    snapshot: &Snapshot,
-    (consumer, hostname): (Option<&Consumer>, &str),
-    dialect: Dialect,
-) -> Result<Bytes, Rejection> {
-    let catalogue = Catalogue::of(snapshot, consumer, hostname);
-    if consumer.is_none() && catalogue.is_empty() {
-        return Err(key_missing());
-    }
-    Ok(encode_models(dialect, catalogue.entries()))
-}
-
-fn model(
-    snapshot: &Snapshot,
-    (consumer, hostname): (Option<&Consumer>, &str),
-    dialect: Dialect,
-    id: &str,
-) -> Result<Bytes, Rejection> {
-    let entry: Option<ModelEntry<'_>> = catalogue::entry(snapshot, consumer, hostname, id);
-    entry.map(|entry| encode_model(dialect, entry)).ok_or_else(|| unknown_model(consumer, id))
 }
 
 pub(super) fn note_consumer(record: &mut Record, consumer: Option<&Consumer>) {

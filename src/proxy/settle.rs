@@ -2,6 +2,7 @@
 //! counted, the record emitted. It happens when a [`Settlement`] is dropped, so that a caller who
 //! leaves at any await ends the request like any other.
 
+mod delivered;
 mod served;
 
 use std::sync::Arc;
@@ -9,15 +10,18 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    budget::{Amounts, NanoUsd, TokenCounts},
-    llm::{Endpoint, InputEstimate, Progress, Usage, WholeResponse, Work, estimate_tokens},
-    route::{End, Flight, demand},
+    budget::{Amounts, NanoUsd},
+    llm::{InputEstimate, Progress, Usage, WholeResponse, Work},
+    route::{End, Flight},
     snapshot::Provider,
     telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record},
 };
 
 use super::{admit::Admission, respond::Rejection};
 
+use delivered::Delivered;
+
+pub use delivered::counts;
 pub use served::{Served, provider_name};
 
 /// The status that records give to a caller who left, as nginx does.
@@ -59,14 +63,6 @@ struct Hedged {
     beside: Option<Served>,
     /// What that one cost.
     cost: Option<NanoUsd>,
-}
-
-#[derive(Default)]
-struct Delivered {
-    usage: Option<Usage>,
-    output_bytes: u64,
-    /// The provider said that it was done, so that `usage` is its last word.
-    is_final: bool,
 }
 
 impl Settlement {
@@ -340,130 +336,5 @@ impl Drop for Settlement {
         self.count();
         self.log.write(&self.record);
         self.metrics.inflight.dec();
-    }
-}
-
-impl Delivered {
-    /// What to charge, and whether it is an estimate.
-    fn tokens(&self, input: InputEstimate, endpoint: Endpoint) -> (Usage, bool) {
-        if endpoint.work() == Work::Count {
-            return (Usage::default(), false);
-        }
-        let work = endpoint.work();
-        let generates = work.generates_text() || work == Work::Transcript;
-        let bytes = usize::try_from(self.output_bytes).unwrap_or(usize::MAX);
-        let output = if generates { estimate_tokens(bytes) } else { 0 };
-        match self.usage {
-            Some(usage) => {
-                let mut charged = usage;
-                // No content is made of no tokens: the count is missing, or was none. Transcripts may
-                // be billed by their length instead.
-                if usage.output == 0 && usage.audio_seconds == 0 {
-                    charged.output = output;
-                }
-                if usage.input == 0 && work.generates_text() {
-                    charged.input = input.tokens;
-                }
-                // A report that came early says little about the output.
-                if !self.is_final {
-                    charged.output = usage.output.max(output);
-                }
-                (charged, !self.is_final || charged != usage)
-            }
-            None => {
-                let InputEstimate { tokens: input, audio_seconds } = input;
-                (Usage { input, output, audio_seconds, ..Usage::default() }, true)
-            }
-        }
-    }
-}
-
-pub(super) fn counts(usage: &Usage) -> TokenCounts {
-    // Named one by one: a count that is added must not be forgotten here.
-    let Usage {
-        input,
-        output,
-        cached_input,
-        cache_write,
-        cache_write_1h,
-        reasoning,
-        audio_input,
-        audio_output,
-        image_input,
-        image_output,
-        images,
-        audio_seconds,
-        requests,
-        service_tier,
-    } = *usage;
-    TokenCounts {
-        input,
-        output,
-        cached_input,
-        cache_write,
-        cache_write_1h,
-        reasoning,
-        audio_input,
-        audio_output,
-        image_input,
-        image_output,
-        images,
-        audio_seconds,
-        requests,
-        service_tier: demand::service_tier(service_tier),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unfinished_report_counts_at_least_what_was_delivered() {
-        let early = Usage { input: 10, output: 1, ..Usage::default() };
-        let mut delivered = Delivered { usage: Some(early), output_bytes: 300, is_final: false };
-        let (usage, estimated) =
-            delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages);
-        assert_eq!((usage.input, usage.output, estimated), (10, 100, true));
-        delivered.is_final = true;
-        assert_eq!(
-            delivered.tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Messages),
-            (early, false)
-        );
-    }
-
-    #[test]
-    fn half_a_report_is_completed_by_an_estimate() {
-        let input = InputEstimate { tokens: 7, audio_seconds: 0 };
-        let tokens = |usage, output_bytes, endpoint| {
-            let delivered = Delivered { usage: Some(usage), output_bytes, is_final: true };
-            let (usage, estimated) = delivered.tokens(input, endpoint);
-            (usage.input, usage.output, estimated)
-        };
-        let (read, written) =
-            (Usage { input: 10, ..Usage::default() }, Usage { output: 5, ..Usage::default() });
-        let chat = Endpoint::ChatCompletions;
-        assert_eq!(tokens(read, 300, chat), (10, 100, true));
-        assert_eq!(tokens(written, 300, chat), (7, 5, true));
-        // Nothing was said, and nothing else is made than vectors.
-        assert_eq!(tokens(read, 0, chat), (10, 0, false));
-        assert_eq!(tokens(read, 300, Endpoint::Embeddings), (10, 0, false));
-        let heard = Usage { audio_seconds: 3, ..Usage::default() };
-        assert_eq!(tokens(heard, 300, Endpoint::Transcriptions), (0, 0, false));
-    }
-
-    #[test]
-    fn without_a_report_bytes_are_counted() {
-        let delivered = Delivered { usage: None, output_bytes: 31, is_final: true };
-        let (usage, estimated) = delivered
-            .tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::ChatCompletions);
-        assert_eq!((usage.input, usage.output, estimated), (7, 11, true));
-        assert_eq!(
-            delivered
-                .tokens(InputEstimate { tokens: 7, audio_seconds: 0 }, Endpoint::Embeddings)
-                .0
-                .output,
-            0
-        );
     }
 }
