@@ -8,6 +8,7 @@ mod cluster;
 mod crds;
 mod explain;
 mod keys;
+mod output;
 mod prices;
 mod run;
 

@@ -1,6 +1,6 @@
 //! `sluice check`: the verdict on manifests without a cluster.
 
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::{
     source::directory::{self, Listing},
 };
 
-use super::FOUND_MISTAKES;
+use super::{FOUND_MISTAKES, output::Output};
 
 /// Arguments of `sluice check`.
 #[derive(Debug, clap::Args)]
@@ -25,13 +25,6 @@ pub(super) struct Args {
     /// How findings are printed.
     #[arg(long, default_value = "table")]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
 }
 
 /// One finding.
@@ -58,7 +51,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     listing.inputs.settings = Settings { allow_loopback: true, ..Settings::default() };
     let mut findings = findings(&listing);
     findings.extend(own_machine(&mut listing));
-    print(&findings, listing.objects(), args.output)?;
+    args.output.print(&findings, |findings| table(findings, listing.objects()))?;
     let failed = findings.iter().any(|finding| args.strict || finding.severity == Severity::Error);
     Ok(if failed { ExitCode::from(FOUND_MISTAKES) } else { ExitCode::SUCCESS })
 }
@@ -141,21 +134,17 @@ fn is_readable(listing: &Listing, key: &compile::ObjectKey) -> bool {
     }
 }
 
-fn print(findings: &BTreeSet<Finding>, objects: usize, output: Output) -> anyhow::Result<()> {
-    match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(findings)?),
-        Output::Yaml => print!("{}", serde_saphyr::to_string(findings)?),
-        Output::Table => {
-            for Finding { severity, message } in findings {
-                match severity {
-                    Severity::Error => println!("error    {message}"),
-                    Severity::Warning => println!("warning  {message}"),
-                }
-            }
-            let count = |severity| findings.iter().filter(|f| f.severity == severity).count();
-            let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-            println!("{objects} objects, {errors} errors, {warnings} warnings");
-        }
+fn table(findings: &BTreeSet<Finding>, objects: usize) -> String {
+    let mut table = String::new();
+    for Finding { severity, message } in findings {
+        let severity = match severity {
+            Severity::Error => "error  ",
+            Severity::Warning => "warning",
+        };
+        let _ = writeln!(table, "{severity}  {message}");
     }
-    Ok(())
+    let count = |severity| findings.iter().filter(|f| f.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let _ = writeln!(table, "{objects} objects, {errors} errors, {warnings} warnings");
+    table
 }

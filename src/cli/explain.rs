@@ -17,7 +17,7 @@ use crate::{
     source::directory,
 };
 
-use super::{FOUND_MISTAKES, cluster};
+use super::{FOUND_MISTAKES, cluster, output::Output};
 
 /// Arguments of `sluice explain`.
 #[derive(Debug, clap::Args)]
@@ -60,13 +60,6 @@ pub(super) struct Args {
     output: Output,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
-}
-
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let inputs = inputs(args)?;
     let compiled = compile::compile(&inputs);
@@ -102,11 +95,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let request = Request { asked, peek: &peek, input, body: &body };
     let explanation = route::explain(&snapshot, &request);
-    match args.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
-        Output::Yaml => print!("{}", serde_saphyr::to_string(&explanation)?),
-        Output::Table => print!("{}", table::table(&explanation)),
-    }
+    args.output.print(&explanation, table::table)?;
     let answers = explanation.outcome.status == 200;
     Ok(if answers { ExitCode::SUCCESS } else { ExitCode::from(FOUND_MISTAKES) })
 }

@@ -4,7 +4,6 @@ mod row;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    io::Write as _,
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -19,7 +18,7 @@ use crate::{
     source::directory,
 };
 
-use super::FOUND_MISTAKES;
+use super::{FOUND_MISTAKES, output::Output};
 use row::Row;
 
 /// Arguments of `sluice prices`.
@@ -38,13 +37,6 @@ pub(super) struct Args {
     /// How prices are printed.
     #[arg(long, default_value = "table")]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    Table,
-    Json,
-    Yaml,
 }
 
 /// Whoever prices hold for: a type, or one AIProvider.
@@ -80,7 +72,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             groups.iter().flat_map(|group| group.rows(alone(group))).collect()
         }
     };
-    print(&rows, args.output)?;
+    args.output.print(&*rows, row::table)?;
     for mistake in &mistakes {
         eprintln!("sluice: {mistake}");
     }
@@ -169,18 +161,5 @@ impl Group {
                 |(_, entry)| entry.origin.to_string(),
             );
         Row::new(&self.name, model, &known, (origin, known.context_window))
-    }
-}
-
-fn print(rows: &[Row], output: Output) -> anyhow::Result<()> {
-    let text = match output {
-        Output::Json => serde_json::to_string_pretty(rows)? + "\n",
-        Output::Yaml => serde_saphyr::to_string(&rows)?,
-        Output::Table => row::table(rows),
-    };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
     }
 }
