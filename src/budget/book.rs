@@ -2,11 +2,11 @@
 //! holds something is never dropped, so no subject gets its amount back before its time.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 
 use super::account::{Account, Refusals};
@@ -23,13 +23,14 @@ const BATCH: usize = 256;
 /// A map in parts, so that requests rarely wait for one another to look something up.
 #[derive(Debug)]
 pub(super) struct Shards<V> {
+    /// Chooses the part; inside of it keys are hashed in the way that nobody can make collide.
     hasher: RandomState,
     maps: [RwLock<HashMap<Arc<str>, Arc<V>>>; SHARDS],
 }
 
 impl<V> Default for Shards<V> {
     fn default() -> Self {
-        Self { hasher: RandomState::new(), maps: std::array::from_fn(|_| RwLock::default()) }
+        Self { hasher: RandomState::default(), maps: std::array::from_fn(|_| RwLock::default()) }
     }
 }
 

@@ -26,11 +26,14 @@ use super::reservation::{Entry, Hold, Reservation};
 /// Parts of the register of open reservations that are locked apart.
 const REGISTERS: usize = 16;
 
+/// Open reservations by their ids, which nobody else chooses.
+type Register = HashMap<u64, Arc<Hold>, foldhash::fast::RandomState>;
+
 /// The counters of all budgets of this process. Share it by `Arc`.
 pub struct Ledger {
     clock: Arc<dyn Clock>,
     books: Shards<Book>,
-    open: [Mutex<HashMap<u64, Arc<Hold>>>; REGISTERS],
+    open: [Mutex<Register>; REGISTERS],
     /// Gives accounts and reservations their ids.
     ids: AtomicU64,
     max_subjects: usize,
@@ -148,7 +151,7 @@ impl Ledger {
         self.account_of(&self.book_or_new(&demand.plan), &demand.subject)
     }
 
-    fn register(&self, id: u64) -> &Mutex<HashMap<u64, Arc<Hold>>> {
+    fn register(&self, id: u64) -> &Mutex<Register> {
         // The remainder is always within bounds.
         &self.open[(id % REGISTERS as u64) as usize]
     }

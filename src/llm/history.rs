@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Dialect;
 use super::error::RequestError;
-use super::members::{Member, Members};
+use super::members::{Member, Members, quoted};
 
 mod chat;
 mod contents;
@@ -122,10 +122,6 @@ fn inside(raw: &RawValue, name: &str, mut edit: impl FnMut(&RawValue) -> Edit) -
         edit
     });
     if is_bare { Edit::Remove } else { edited }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// Notes what is left out.

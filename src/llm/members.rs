@@ -27,7 +27,12 @@ impl<'a> Members<'a> {
         if too_deep(body) {
             return Err(RequestError::TooDeep);
         }
-        serde_json::from_slice(body).map_err(|error| RequestError::syntax(&error))
+        // Once for all texts in it.
+        match str::from_utf8(body) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(body),
+        }
+        .map_err(|error| RequestError::syntax(&error))
     }
 }
 
@@ -36,6 +41,12 @@ pub fn span_of(body: &[u8], value: &RawValue) -> std::ops::Range<usize> {
     let text = value.get();
     let start = (text.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     start..start + text.len()
+}
+
+/// The JSON string that stands for a text.
+pub fn quoted(text: &str) -> String {
+    // Writing a text into memory cannot fail.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 /// Whether brackets nest deeper than [`MAX_DEPTH`]; serde_json does not count in values it skips.

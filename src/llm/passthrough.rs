@@ -34,8 +34,8 @@ pub(crate) fn response(
     }
     let codec = codec(dialect);
     let usage = match dialect {
-        _ if !found.usage => None,
-        Dialect::OpenAi => openai::wire::usage_of(body, quirks),
+        _ if !found.has_usage() => None,
+        Dialect::OpenAi => openai::wire::usage_in(&found, quirks),
         _ => codec.usage_of(body),
     };
     let mut finish_reason =

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::endpoint::Endpoint;
 use super::error::RequestError;
-use super::members::{Member, Members};
+use super::members::{Member, Members, quoted};
 use super::names::Names;
 use super::peek::{ModelPlace, Peek};
 use super::usage::ServiceTier;
@@ -177,16 +177,12 @@ pub(super) fn write_members(size_hint: usize, members: &[(Cow<'_, str>, Cow<'_, 
         if at > 0 {
             body.push(',');
         }
-        body.push_str(&json_string(name));
+        body.push_str(&quoted(name));
         body.push(':');
         body.push_str(value);
     }
     body.push('}');
     Bytes::from(body)
-}
-
-fn json_string(text: &str) -> String {
-    Value::from(text).to_string()
 }
 
 /// Puts `model` in place of the client's and, with `want_usage`, asks for usage in the stream; all
@@ -195,10 +191,10 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, model: &str, want_usage: bool) -
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     match &peek.model_place {
         ModelPlace::Body(span) if peek.model != model => {
-            edits.push((span.clone(), json_string(model)));
+            edits.push((span.clone(), quoted(model)));
         }
         ModelPlace::Nowhere => {
-            let member = insertion(body, peek, &format!("\"model\":{}", json_string(model)));
+            let member = insertion(body, peek, &format!("\"model\":{}", quoted(model)));
             edits.push((peek.insert_at..peek.insert_at, member));
         }
         ModelPlace::Body(_) | ModelPlace::Field(_) | ModelPlace::Path => {}

@@ -12,8 +12,12 @@ pub struct Scan<'a> {
     /// one itself: its `object` is `error` (Mistral, vLLM). Or one of its `choices` is none: it has an
     /// `error` object (OpenRouter), or its `finish_reason` is `error` (Mistral, OpenRouter).
     pub error: bool,
-    /// A `usage` (Gemini: `usageMetadata`) object, on top or in `x_groq`.
-    pub usage: bool,
+    /// The top-level `usage` (Gemini: `usageMetadata`), if it is an object.
+    pub usage: Option<&'a [u8]>,
+    /// The top-level `x_groq`, in which Groq reports usage, if it is an object.
+    pub x_groq: Option<&'a [u8]>,
+    /// The top-level `service_tier`, if it is a text.
+    pub service_tier: Option<&'a [u8]>,
     /// `choices` is an empty list.
     pub no_choices: bool,
     /// The top-level `type`.
@@ -76,6 +80,11 @@ fn skip_space(json: &[u8], mut at: usize) -> usize {
 }
 
 impl<'a> Scan<'a> {
+    /// Whether there may be counts of tokens.
+    pub fn has_usage(&self) -> bool {
+        self.usage.is_some() || self.x_groq.is_some()
+    }
+
     /// Notes a member whose value starts at `value`; returns where to read on.
     fn member(&mut self, depth: usize, name: &[u8], json: &'a [u8], value: usize) -> usize {
         let first = json.get(value).copied().unwrap_or_default();
@@ -98,8 +107,15 @@ impl<'a> Scan<'a> {
                 }
                 return end;
             }
-            b"usage" | b"usageMetadata" if depth == 1 => self.usage = first == b'{',
-            b"x_groq" if depth == 1 => self.usage |= first == b'{',
+            b"usage" | b"usageMetadata" | b"x_groq" if depth == 1 => {
+                let end = if first == b'{' { end_of_object(json, value) } else { value };
+                let object = json.get(value..end).filter(|object| !object.is_empty());
+                match name {
+                    b"x_groq" => self.x_groq = object,
+                    _ => self.usage = object,
+                }
+                return end;
+            }
             b"error" if depth == 1 => {
                 self.error |=
                     first == b'{' || (first == b'"' && json.get(value + 1) != Some(&b'"'));
@@ -114,11 +130,14 @@ impl<'a> Scan<'a> {
                 self.no_choices =
                     first == b'[' && json.get(skip_space(json, value + 1)) == Some(&b']');
             }
-            b"type" | b"model" | b"status" | b"modelVersion" if depth == 1 && first == b'"' => {
+            b"type" | b"model" | b"status" | b"modelVersion" | b"service_tier"
+                if depth == 1 && first == b'"' =>
+            {
                 let (text, end) = string_at(json, value);
                 let slot = match name {
                     b"type" => &mut self.kind,
                     b"status" => &mut self.status,
+                    b"service_tier" => &mut self.service_tier,
                     _ => &mut self.model,
                 };
                 *slot = Some(text);
@@ -183,14 +202,15 @@ mod tests {
         let found = scan(chunk);
         assert_eq!(found.content_bytes, 5);
         assert_eq!(found.model, Some(&b"m-1"[..]));
-        assert!(!found.usage && !found.error && !found.no_choices);
+        assert!(!found.has_usage() && !found.error && !found.no_choices);
         assert_eq!(found.finish_reason, None);
     }
 
     #[test]
     fn usage_and_empty_choices_are_seen_with_spaces() {
         let found = scan(br#"{ "choices" : [ ] , "usage" : { "prompt_tokens" : 1 } }"#);
-        assert!(found.usage && found.no_choices);
+        assert_eq!(found.usage, Some(&br#"{ "prompt_tokens" : 1 }"#[..]));
+        assert!(found.no_choices);
     }
 
     #[test]
@@ -198,7 +218,7 @@ mod tests {
         let found = scan(
             br#"{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{\"usage\":{},\"error\":1}"}}]}}]}"#,
         );
-        assert!(!found.usage && !found.error);
+        assert!(!found.has_usage() && !found.error);
         assert_eq!(found.content_bytes, 26);
         let whole = scan(br#"{"content":[{"type":"tool_use","input":{"text":"abc","error":{}}}]}"#);
         assert_eq!(whole.content_bytes, 25);

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::llm::chat::Json;
-use crate::llm::members::Members;
+use crate::llm::members::{Members, quoted};
 
 /// A JSON value; leaves keep their text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Node {
 
     /// A text.
     pub fn text(text: &str) -> Self {
-        Self::Leaf(serde_json::Value::from(text).to_string())
+        Self::Leaf(quoted(text))
     }
 
     /// The text, if it is one.
@@ -70,7 +70,7 @@ impl Node {
             Self::Object(members) => {
                 for (at, (name, value)) in members.iter().enumerate() {
                     out.push(if at == 0 { '{' } else { ',' });
-                    out.push_str(&serde_json::Value::from(name.as_str()).to_string());
+                    out.push_str(&quoted(name));
                     out.push(':');
                     value.write(out);
                 }

@@ -99,7 +99,7 @@ impl Drop for Ending {
             self.record.status = CLIENT_GONE;
         }
         if let Some(provider) = &self.provider {
-            self.record.provider = provider.name.text();
+            self.record.provider = Arc::clone(provider.name.path());
         }
         self.record.duration = self.started.elapsed();
         self.count();

@@ -140,7 +140,7 @@ impl Pipeline {
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         if head.uri.path().starts_with(direct::PREFIX) {
             return Box::pin(direct::handle(self, head, body)).await;
         }
@@ -153,7 +153,7 @@ impl Pipeline {
         let dialect = dialect(head.uri.path(), &head.headers);
         // Boxed, for the futures inside are large and most of a connection's life is spent elsewhere.
         let mut unread = Unread::new(&head.headers, body);
-        match Box::pin(self.serve(head, &mut unread.body, dialect, &mut settlement)).await {
+        match Box::pin(self.serve(&mut head, &mut unread.body, dialect, &mut settlement)).await {
             Ok(Served::Json(body)) => {
                 settlement.complete();
                 respond::json(StatusCode::OK, body, &settlement.record)
@@ -181,7 +181,7 @@ impl Pipeline {
 
     async fn serve<B>(
         &self,
-        head: Parts,
+        head: &mut Parts,
         body: &mut B,
         dialect: Dialect,
         settlement: &mut Settlement,
@@ -201,13 +201,12 @@ impl Pipeline {
         let called = match asked {
             Asked::Call(called) => called,
             Asked::Models => {
-                return catalogue::models(&snapshot, consumer.as_deref(), &head, dialect)
+                return catalogue::models(&snapshot, consumer.as_deref(), head, dialect)
                     .map(Served::Json);
             }
             Asked::Model(id) => {
                 let consumer = consumer.as_deref();
-                return catalogue::model(&snapshot, consumer, &head, dialect, &id)
-                    .map(Served::Json);
+                return catalogue::model(&snapshot, consumer, head, dialect, &id).map(Served::Json);
             }
         };
         if consumer.is_none() && !snapshot.routes.admits_anonymous() {
@@ -216,7 +215,7 @@ impl Pipeline {
         }
         let media = check_media(called.endpoint, &head.headers)?;
         let bytes = collect(&head.headers, body, &self.deps.limits).await?;
-        let mut headers = head.headers;
+        let mut headers = std::mem::take(&mut head.headers);
         withhold_keys(&mut headers, &snapshot.consumers);
         let authority = head.uri.authority().cloned();
         let arrived =
@@ -365,7 +364,7 @@ fn deliver((answer, pace): (Answer, Pace), mut settlement: Settlement) -> Respon
 
 pub(super) fn note_consumer(record: &mut Record, consumer: Option<&Consumer>) {
     if let Some(consumer) = consumer {
-        record.consumer = consumer.name.text();
+        record.consumer = Arc::clone(consumer.name.path());
         record.team = consumer.team.clone().unwrap_or_default();
         record.app = consumer.app.clone().unwrap_or_default();
     }

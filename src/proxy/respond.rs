@@ -161,14 +161,13 @@ pub fn request_id(headers: &HeaderMap) -> String {
     match given.filter(fit) {
         Some(given) => given.to_owned(),
         None => {
-            let digits = fastrand::u128(..).to_be_bytes().into_iter().flat_map(|byte| {
-                [byte >> 4, byte & 15]
-                    .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'))
-            });
-            let mut id = String::with_capacity("req_".len() + 32);
-            id.push_str("req_");
-            id.extend(digits);
-            id
+            let mut digits = [0; 32];
+            let mut random = fastrand::u128(..);
+            for digit in &mut digits {
+                *digit = b"0123456789abcdef"[(random % 16) as usize];
+                random /= 16;
+            }
+            ["req_", str::from_utf8(&digits).unwrap_or_default()].concat()
         }
     }
 }

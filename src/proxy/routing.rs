@@ -24,7 +24,7 @@ pub fn select(
         Ok(choice) => (Some(&choice.route), Some(&choice.rule), &choice.unevaluated),
         Err(refused) => (refused.route.as_ref(), refused.rule.as_ref(), &refused.unevaluated),
     };
-    record.route = route.map(|route| route.name.text()).unwrap_or_default();
+    record.route = route.map(|route| Arc::clone(route.name.path())).unwrap_or_default();
     record.rule = rule.map(|rule| Arc::clone(&rule.name)).unwrap_or_default();
     if !unevaluated.0.is_empty() {
         record.rule_errors = unevaluated.to_string();

@@ -327,7 +327,7 @@ impl Drop for Settlement {
         if self.record.outcome == Outcome::Failed {
             self.record.target = "".into();
         } else if let Some(served) = &self.served {
-            self.record.provider = served.target.provider.name.text();
+            self.record.provider = Arc::clone(served.target.provider.name.path());
             if self.record.model_served.is_empty() {
                 served.model.as_ref().clone_into(&mut self.record.model_served);
             }

@@ -153,12 +153,12 @@ impl Upstreams {
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn send<'a>(
-        &self,
+    pub fn send<'a>(
+        &'a self,
         way: impl Into<Way<'a>>,
         request: Request<impl Into<Outgoing>>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        self.exchange(way.into(), request.map(Into::into), Sending::Pooled).await
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, SendError>> {
+        self.exchange(way.into(), boxed(request), Sending::Pooled)
     }
 
     /// Sends a request that asks to change the protocol, which only HTTP/1.1 can: the answer gives
@@ -166,18 +166,18 @@ impl Upstreams {
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn upgrade<'a>(
-        &self,
+    pub fn upgrade<'a>(
+        &'a self,
         way: impl Into<Way<'a>>,
         request: Request<impl Into<Outgoing>>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        self.exchange(way.into(), request.map(Into::into), Sending::Alone).await
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, SendError>> {
+        self.exchange(way.into(), boxed(request), Sending::Alone)
     }
 
     async fn exchange(
         &self,
         way: Way<'_>,
-        request: Request<Outgoing>,
+        request: Box<Request<Outgoing>>,
         sending: Sending,
     ) -> Result<Response<UpstreamBody>, SendError> {
         let key = key(request.uri())?;
@@ -192,7 +192,7 @@ impl Upstreams {
         let host = self.host(key)?;
         let response = match sending {
             Sending::Pooled => host.send(connector, within, request).await?,
-            Sending::Alone => host.upgrade(connector, within, request).await?,
+            Sending::Alone => Box::pin(host.upgrade(connector, within, request)).await?,
         };
         Ok(response.map(|source| UpstreamBody::new(source, None)))
     }
@@ -216,7 +216,7 @@ impl Upstreams {
             return self.send(provider, request).await;
         };
         let group = self.group(key(request.uri())?);
-        let call = (address, &backends, request.map(Into::into));
+        let call = (address, &backends, boxed(request));
         let Sent { response, held } =
             group.send_to(&self.connector, provider.connect_timeout, call).await?;
         Ok(response.map(|source| UpstreamBody::new(source, Some(held))))
@@ -319,6 +319,11 @@ impl Pools {
         }
         self.groups.write().retain(|_, group| group.is_used(now) || Arc::strong_count(group) > 1);
     }
+}
+
+/// Boxed, for it goes through many futures, each of which would have to make room for it.
+fn boxed(request: Request<impl Into<Outgoing>>) -> Box<Request<Outgoing>> {
+    Box::new(request.map(Into::into))
 }
 
 fn key(uri: &Uri) -> Result<(Scheme, Authority), SendError> {

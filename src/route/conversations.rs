@@ -19,8 +19,8 @@ pub struct Conversations {
 
 #[derive(Default)]
 struct Generations {
-    young: HashMap<u64, Home>,
-    old: HashMap<u64, Home>,
+    young: HashMap<u64, Home, RandomState>,
+    old: HashMap<u64, Home, RandomState>,
 }
 
 /// Where an answer is stored: the provider, and that with the model that gave it.

@@ -22,7 +22,9 @@ const SHARDS: usize = 16;
 /// Targets and accounts that are remembered at most: callers may name any number of models.
 pub const MAX_TARGETS: usize = 10_000;
 
-type Shard = RwLock<HashMap<u64, Arc<TargetState>>>;
+/// The keys are hashes already.
+type ByHash<T> = HashMap<u64, Arc<T>, foldhash::fast::RandomState>;
+type Shard = RwLock<ByHash<TargetState>>;
 
 /// The states of all targets and accounts. Keys are hashes of 64 bits with a seed of this process: two
 /// of ten thousand that fall together, once in a few hundred billion processes, share a state.
@@ -30,7 +32,7 @@ pub struct Targets {
     origin: Instant,
     hasher: RandomState,
     shards: [Shard; SHARDS],
-    accounts: RwLock<HashMap<u64, Arc<Account>>>,
+    accounts: RwLock<ByHash<Account>>,
 }
 
 impl Targets {
@@ -112,7 +114,7 @@ impl Targets {
 
 /// Forgets a quarter of the targets that are idle: first those that are well, by how long ago they
 /// were asked.
-fn make_room(shard: &mut HashMap<u64, Arc<TargetState>>) {
+fn make_room(shard: &mut ByHash<TargetState>) {
     let idle = shard.iter().filter_map(|(key, state)| {
         let (is_well, used) = state.idle()?;
         Some((!is_well, used, *key))

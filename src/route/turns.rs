@@ -1,10 +1,11 @@
 //! Turns among weighted choices: which comes next, so that shares are exact within a few requests.
 
 use std::{
-    collections::hash_map::RandomState,
     hash::BuildHasher as _,
     sync::atomic::{AtomicU64, Ordering},
 };
+
+use foldhash::fast::RandomState;
 
 /// Counters that keys share by their hash. Sharing one does no harm: every regular part of the
 /// sequence is as evenly spread as the whole.
@@ -24,7 +25,7 @@ pub struct Turns {
 impl Default for Turns {
     fn default() -> Self {
         Self {
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             first: std::array::from_fn(|_| AtomicU64::new(0)),
             rest: std::array::from_fn(|_| AtomicU64::new(0)),
         }

@@ -9,22 +9,26 @@ pub struct ObjectName {
     pub namespace: Arc<str>,
     /// Name.
     pub name: Arc<str>,
+    /// Both, as they are displayed: each record has several.
+    path: Arc<str>,
 }
 
 impl ObjectName {
     /// Both parts.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        let (namespace, name) = (namespace.into(), name.into());
+        let path = format!("{namespace}/{name}").into();
+        Self { namespace, name, path }
     }
 
-    /// `namespace/name`, as it is displayed but without a formatter: each record has several.
-    pub fn text(&self) -> String {
-        [&*self.namespace, "/", &*self.name].concat()
+    /// `namespace/name`.
+    pub fn path(&self) -> &Arc<str> {
+        &self.path
     }
 }
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        f.write_str(&self.path)
     }
 }

@@ -61,7 +61,7 @@ pub struct Metrics {
     unretried: IntCounterVec,
     hedges: IntCounterVec,
     hasher: RandomState,
-    targets: RwLock<HashMap<u64, Arc<TargetMetrics>>>,
+    targets: RwLock<HashMap<u64, Arc<TargetMetrics>, RandomState>>,
 }
 
 /// Names that the series of one target are labelled with. All of them are configured names.

@@ -1,10 +1,9 @@
 //! The access record: one for each request, written when it ends. Holds no content
 //! and no credential.
 
-use std::{borrow::Cow, fmt::Write as _, sync::Arc, time::Duration};
+use std::{borrow::Cow, io::Write as _, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use serde::Serialize;
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 
 use crate::{budget::NanoUsd, llm::Usage};
 
@@ -46,7 +45,7 @@ pub struct AttemptRecord {
     /// Name of the target.
     pub target: Arc<str>,
     /// Stable word for how it went: `ok`, `connect`, `first_token_timeout`, `http_503`, ...
-    pub reason: std::borrow::Cow<'static, str>,
+    pub reason: Cow<'static, str>,
     /// How long it took to know.
     pub duration: Duration,
 }
@@ -57,7 +56,7 @@ pub struct Record {
     /// `x-request-id`.
     pub request_id: Arc<str>,
     /// `namespace/name` of the AIRoute.
-    pub route: String,
+    pub route: Arc<str>,
     /// Name of the rule.
     pub rule: Arc<str>,
     /// Rules whose condition could not be evaluated, with the reason.
@@ -65,13 +64,13 @@ pub struct Record {
     /// Name of the target that answered.
     pub target: Arc<str>,
     /// `namespace/name` of its AIProvider.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// The model as the caller named it.
     pub model_asked: String,
     /// The model that the provider was asked for, or names itself.
     pub model_served: String,
     /// `namespace/name` of the API key's Secret.
-    pub consumer: String,
+    pub consumer: Arc<str>,
     /// `sluice.dev/team`.
     pub team: Arc<str>,
     /// `sluice.dev/app`.
@@ -112,80 +111,167 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
-/// A record as it is written. What is empty does not apply to the request and is left out.
-#[derive(Serialize)]
-struct Line<'a> {
-    timestamp: Timestamp,
-    level: &'static str,
-    message: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    route: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    rule: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    rule_errors: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    target: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    provider: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    model: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    model_served: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    consumer: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    team: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    app: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    user: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    endpoint: &'a str,
-    status: u16,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    error: &'a str,
-    stream: bool,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    attempts: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    not_retried: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    hedged: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttft_ms: Option<f64>,
-    duration_ms: f64,
-    input_tokens: u64,
-    output_tokens: u64,
-    cached_input_tokens: u64,
-    cache_write_tokens: u64,
-    reasoning_tokens: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    audio_seconds: Option<u64>,
-    estimated: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost_usd: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hedge_cost_usd: Option<String>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    price_source: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    dropped: &'a str,
-    outcome: &'static str,
+/// Writes a record's members one after the other. What is empty does not apply to the request and is
+/// left out.
+struct Members<'a>(&'a mut Vec<u8>);
+
+/// The name of a member and what stands around it.
+macro_rules! name {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+impl Members<'_> {
+    fn name(&mut self, name: &'static str) {
+        self.0.extend_from_slice(name.as_bytes());
+    }
+
+    fn text(&mut self, name: &'static str, text: &str) {
+        if !text.is_empty() {
+            self.name(name);
+            self.quoted(text);
+        }
+    }
+
+    fn number(&mut self, name: &'static str, number: u64) {
+        self.name(name);
+        self.digits(number);
+    }
+
+    fn flag(&mut self, name: &'static str, is_set: bool) {
+        self.name(name);
+        self.0.extend_from_slice(if is_set { b"true" } else { b"false" });
+    }
+
+    /// With microseconds as decimals.
+    fn milliseconds(&mut self, name: &'static str, duration: Duration) {
+        self.name(name);
+        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.digits(microseconds / 1000);
+        // The thousand keeps the zeros in front.
+        let at = self.0.len();
+        self.digits(1000 + microseconds % 1000);
+        if let Some(point) = self.0.get_mut(at) {
+            *point = b'.';
+        }
+    }
+
+    fn usd(&mut self, name: &'static str, cost: Option<NanoUsd>) {
+        if let Some(cost) = cost {
+            self.name(name);
+            // Writing into memory cannot fail.
+            let _ = write!(self.0, "\"{cost}\"");
+        }
+    }
+
+    /// `primary http_503 12ms, backup ok 340ms`.
+    fn attempts(&mut self, attempts: &[AttemptRecord]) {
+        if attempts.is_empty() {
+            return;
+        }
+        self.name(name!("attempts"));
+        self.0.push(b'"');
+        for (index, AttemptRecord { target, reason, duration }) in attempts.iter().enumerate() {
+            if index > 0 {
+                self.0.extend_from_slice(b", ");
+            }
+            self.escaped(target);
+            self.0.push(b' ');
+            self.escaped(reason);
+            self.0.push(b' ');
+            self.digits(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+            self.0.extend_from_slice(b"ms");
+        }
+        self.0.push(b'"');
+    }
+
+    fn quoted(&mut self, text: &str) {
+        self.0.push(b'"');
+        self.escaped(text);
+        self.0.push(b'"');
+    }
+
+    /// What stands between the quotes of a JSON string (RFC 8259, 7).
+    fn escaped(&mut self, text: &str) {
+        let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        // Without a way out the compiler looks at many bytes at once.
+        if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+            self.0.extend_from_slice(text.as_bytes());
+            return;
+        }
+        let from = self.0.len();
+        // Writing a text into memory cannot fail.
+        let _ = serde_json::to_writer(&mut *self.0, text);
+        self.0.pop();
+        self.0.remove(from);
+    }
+
+    fn digits(&mut self, number: u64) {
+        self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
 }
 
 impl Record {
     /// Appends the record as one JSON object, without a line end.
     pub(super) fn write_json(&self, out: &mut Vec<u8>) {
-        // Writing numbers and texts into memory cannot fail.
-        self.with_line(|line| drop(serde_json::to_writer(out, &line)));
+        let Usage { input, output, cached_input, cache_write, reasoning, audio_seconds, .. } =
+            self.usage;
+        out.extend_from_slice(b"{\"timestamp\":\"");
+        // Writing into memory cannot fail.
+        let _ = DateTimePrinter::new().print_timestamp(&Timestamp::now(), &mut *out);
+        out.push(b'"');
+        let mut members = Members(&mut *out);
+        members.text(name!("level"), "INFO");
+        members.text(name!("message"), "request");
+        members.text(name!("request_id"), &self.request_id);
+        members.text(name!("route"), &self.route);
+        members.text(name!("rule"), &self.rule);
+        members.text(name!("rule_errors"), &self.rule_errors);
+        members.text(name!("target"), &self.target);
+        members.text(name!("provider"), &self.provider);
+        // Names and users come from outside and may be of any length.
+        members.text(name!("model"), &brief(&self.model_asked));
+        members.text(name!("model_served"), &brief(&self.model_served));
+        members.text(name!("consumer"), &self.consumer);
+        members.text(name!("team"), &self.team);
+        members.text(name!("app"), &self.app);
+        members.text(name!("user"), &brief(&self.user));
+        members.text(name!("endpoint"), &self.endpoint);
+        members.number(name!("status"), self.status.into());
+        members.text(name!("error"), &self.error);
+        members.flag(name!("stream"), self.stream);
+        members.attempts(&self.attempts);
+        members.text(name!("not_retried"), self.not_retried);
+        if self.hedged {
+            members.flag(name!("hedged"), true);
+        }
+        if let Some(duration) = self.first_token {
+            members.milliseconds(name!("ttft_ms"), duration);
+        }
+        members.milliseconds(name!("duration_ms"), self.duration);
+        members.number(name!("input_tokens"), input);
+        members.number(name!("output_tokens"), output);
+        members.number(name!("cached_input_tokens"), cached_input);
+        members.number(name!("cache_write_tokens"), cache_write);
+        members.number(name!("reasoning_tokens"), reasoning);
+        if audio_seconds > 0 {
+            members.number(name!("audio_seconds"), audio_seconds);
+        }
+        members.flag(name!("estimated"), self.estimated);
+        members.usd(name!("cost_usd"), self.cost);
+        members.usd(name!("hedge_cost_usd"), self.hedge_cost);
+        members.text(name!("price_source"), self.price_source);
+        members.text(name!("dropped"), &brief(&self.dropped));
+        members.text(name!("outcome"), self.outcome.as_str());
+        out.push(b'}');
     }
 
     /// Appends the record as text for people, without a line end.
     pub(super) fn write_text(&self, out: &mut Vec<u8>) {
-        let fields = self.with_line(|line| serde_json::to_value(&line));
+        let mut line = Vec::new();
+        self.write_json(&mut line);
+        let fields = serde_json::from_slice(&line);
         let Ok(serde_json::Value::Object(mut fields)) = fields else { return };
         for name in ["timestamp", "level", "message"] {
             if let Some(serde_json::Value::String(text)) = fields.remove(name) {
@@ -203,62 +289,6 @@ impl Record {
         }
         out.pop();
     }
-
-    fn with_line<T>(&self, write: impl FnOnce(Line<'_>) -> T) -> T {
-        // Names and users come from outside and may be of any length.
-        let (asked, served) = (brief(&self.model_asked), brief(&self.model_served));
-        let (user, dropped) = (brief(&self.user), brief(&self.dropped));
-        write(Line {
-            timestamp: Timestamp::now(),
-            level: "INFO",
-            message: "request",
-            request_id: &self.request_id,
-            route: &self.route,
-            rule: &self.rule,
-            rule_errors: &self.rule_errors,
-            target: &self.target,
-            provider: &self.provider,
-            model: &asked,
-            model_served: &served,
-            consumer: &self.consumer,
-            team: &self.team,
-            app: &self.app,
-            user: &user,
-            endpoint: &self.endpoint,
-            status: self.status,
-            error: &self.error,
-            stream: self.stream,
-            attempts: &self.attempts(),
-            not_retried: self.not_retried,
-            hedged: self.hedged,
-            ttft_ms: self.first_token.map(milliseconds),
-            duration_ms: milliseconds(self.duration),
-            input_tokens: self.usage.input,
-            output_tokens: self.usage.output,
-            cached_input_tokens: self.usage.cached_input,
-            cache_write_tokens: self.usage.cache_write,
-            reasoning_tokens: self.usage.reasoning,
-            audio_seconds: Some(self.usage.audio_seconds).filter(|seconds| *seconds > 0),
-            estimated: self.estimated,
-            cost_usd: self.cost.map(|cost| cost.to_string()),
-            hedge_cost_usd: self.hedge_cost.map(|cost| cost.to_string()),
-            price_source: self.price_source,
-            dropped: &dropped,
-            outcome: self.outcome.as_str(),
-        })
-    }
-
-    /// `primary http_503 12ms, backup ok 340ms`.
-    fn attempts(&self) -> String {
-        let mut text = String::new();
-        for attempt in &self.attempts {
-            let comma = if text.is_empty() { "" } else { ", " };
-            let AttemptRecord { target, reason, duration } = attempt;
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{comma}{target} {reason} {}ms", duration.as_millis());
-        }
-        text
-    }
 }
 
 /// What somebody else wrote, cut to what errors and records repeat of it.
@@ -272,14 +302,50 @@ pub fn brief(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Milliseconds with microseconds as decimals.
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1000.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn written(record: &Record) -> serde_json::Value {
+        let mut line = Vec::new();
+        record.write_json(&mut line);
+        assert!(!line.contains(&b'\n'));
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    #[test]
+    fn every_text_comes_back_as_it_was() {
+        for byte in 0..=u8::MAX {
+            let text = format!("a{}\u{20ac}", char::from(byte));
+            let attempt = AttemptRecord {
+                target: text.as_str().into(),
+                reason: "ok".into(),
+                duration: Duration::ZERO,
+            };
+            let record = Record {
+                error: text.clone(),
+                model_asked: text.clone(),
+                attempts: vec![attempt],
+                ..Record::default()
+            };
+            let fields = written(&record);
+            assert_eq!(
+                (fields["error"].as_str(), fields["model"].as_str()),
+                (Some(&*text), Some(&*text))
+            );
+            assert_eq!(fields["attempts"], format!("{text} ok 0ms"));
+        }
+    }
+
+    #[test]
+    fn times_are_milliseconds_with_three_decimals() {
+        for (micros, ms) in
+            [(0, 0.0), (7, 0.007), (999, 0.999), (1_000, 1.0), (61_020_300, 61_020.3)]
+        {
+            let record = Record { duration: Duration::from_micros(micros), ..Record::default() };
+            assert_eq!(written(&record)["duration_ms"], ms);
+        }
+    }
 
     #[test]
     fn attempts_read_in_order() {
@@ -289,8 +355,8 @@ mod tests {
             duration: Duration::from_millis(ms),
         };
         let attempts = vec![attempt("primary", "http_503", 12), attempt("backup", "ok", 340)];
-        let record = Record { attempts, ..Record::default() };
-        assert_eq!(record.attempts(), "primary http_503 12ms, backup ok 340ms");
+        let fields = written(&Record { attempts, ..Record::default() });
+        assert_eq!(fields["attempts"], "primary http_503 12ms, backup ok 340ms");
     }
 
     #[test]
@@ -305,9 +371,7 @@ mod tests {
             user: "é".repeat(100_000),
             ..Record::default()
         };
-        let mut line = Vec::new();
-        record.write_json(&mut line);
-        let fields: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        let fields = written(&record);
         assert_eq!(fields["request_id"], "req-1");
         assert_eq!(fields["cost_usd"], "0.0000015");
         assert_eq!(fields["price_source"], "builtin");

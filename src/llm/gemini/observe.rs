@@ -32,7 +32,7 @@ impl passthrough::Observer for Observer {
             self.finished = true;
             progress.finish_reason = Some(finish_reason(&lossy(word), false));
         }
-        if found.usage
+        if found.has_usage()
             && let Some(usage) = usage_of(&frame.data)
         {
             progress.usage = Some(usage);

@@ -1,12 +1,19 @@
 //! Histories of chat completions: the extensions in which thoughts and signatures travel.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::value::RawValue;
 
 use super::{Edit, Names, SIGNATURE, THINKING, drop_as, has, list, members};
 
 /// Whether a message has one of the extensions.
 pub fn is_marked(body: &[u8]) -> bool {
-    has(body, "\"thinking_blocks\"") || has(body, "\"thought_signature\"")
+    // Made once: making them costs more than looking through a short body.
+    static MARKS: LazyLock<[Finder<'_>; 2]> = LazyLock::new(|| {
+        [Finder::new("\"thinking_blocks\""), Finder::new("\"thought_signature\"")]
+    });
+    MARKS.iter().any(|mark| mark.find(body).is_some())
 }
 
 /// What goes back to the servers of a model, which speak the extensions themselves.

@@ -3,12 +3,12 @@
 
 use bytes::Bytes;
 
-use super::wire::{finish_reason, usage_of};
+use super::wire::{finish_reason, usage_in};
 use crate::llm::Dialect;
 use crate::llm::error::{ApiError, encode_stream_error};
 use crate::llm::passthrough::{self, Pass, check_object, lossy, text, upstream_fault};
 use crate::llm::quirks::Quirks;
-use crate::llm::scan::scan;
+use crate::llm::scan::{Scan, scan};
 use crate::llm::sse::Frame;
 use crate::llm::stream::{Progress, StreamFault};
 
@@ -28,20 +28,20 @@ impl Observer {
 
     /// Whether the frame was one of the typed events. The content of most is base64, whose length says
     /// nothing about tokens.
-    fn observe_typed(&mut self, kind: &[u8], data: &[u8], progress: &mut Progress) -> bool {
+    fn observe_typed(&mut self, kind: &[u8], found: &Scan<'_>, progress: &mut Progress) -> bool {
         match kind {
             b"image_generation.partial_image"
             | b"image_edit.partial_image"
             | b"speech.audio.delta" => {}
             b"transcript.text.delta" | b"transcript.text.segment" => {
-                progress.add_content(scan(data).content_bytes);
+                progress.add_content(found.content_bytes);
             }
             b"image_generation.completed"
             | b"image_edit.completed"
             | b"speech.audio.done"
             | b"transcript.text.done" => {
                 self.completed = true;
-                if let Some(usage) = usage_of(data, self.quirks) {
+                if let Some(usage) = usage_in(found, self.quirks) {
                     progress.usage = Some(usage);
                 }
             }
@@ -62,11 +62,11 @@ impl passthrough::Observer for Observer {
         let found = scan(data);
         check_object(&found, data)?;
         if found.error || found.kind == Some(b"error") {
-            progress.usage = usage_of(data, self.quirks).or(progress.usage);
+            progress.usage = usage_in(&found, self.quirks).or(progress.usage);
             return Err(upstream_fault(Dialect::OpenAi, data));
         }
         if let Some(kind) = found.kind
-            && self.observe_typed(kind, data, progress)
+            && self.observe_typed(kind, &found, progress)
         {
             return Ok(Pass::Forward);
         }
@@ -77,12 +77,10 @@ impl passthrough::Observer for Observer {
         if let Some(reason) = found.finish_reason {
             progress.finish_reason = Some(finish_reason(&lossy(reason)));
         }
-        if found.usage
-            && let Some(usage) = usage_of(data, self.quirks)
-        {
+        if let Some(usage) = usage_in(&found, self.quirks) {
             progress.usage = Some(usage);
         }
-        let strip = found.usage && found.no_choices && self.strip_usage;
+        let strip = found.has_usage() && found.no_choices && self.strip_usage;
         Ok(if strip { Pass::Strip } else { Pass::Forward })
     }
 

@@ -8,7 +8,7 @@ use super::beside::{decode_citations, decode_logprobs, decode_signature};
 use super::extension;
 use super::part::decode_content;
 use super::response::trust_calls;
-use super::wire::{WireAnswer, WireChoice, WireMessage, WireToolCall, finish_reason, usage_of};
+use super::wire::{WireAnswer, WireChoice, WireMessage, WireToolCall, finish_reason, usage_in};
 use crate::llm::chat::{ChatEvent, Content, Signature};
 use crate::llm::codec::EventDecoder;
 use crate::llm::error::{ApiError, ErrorKind};
@@ -58,9 +58,7 @@ impl EventDecoder for Decoder {
             return self.end(events);
         }
         let found = scan(data);
-        if found.usage
-            && let Some(usage) = usage_of(data, Quirks::NONE)
-        {
+        if let Some(usage) = usage_in(&found, Quirks::NONE) {
             events.push(ChatEvent::Usage(usage));
         }
         if found.error {

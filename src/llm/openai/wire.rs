@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::llm::chat::{FinishReason, Json};
 use crate::llm::one_or_many::OneOrMany;
 use crate::llm::quirks::Quirks;
+use crate::llm::scan::{Scan, scan};
 use crate::llm::usage::{ServiceTier, Usage, count};
 
 /// `usage` as reported: counts that are absent stay absent.
@@ -140,26 +141,23 @@ impl From<Usage> for WireUsage {
 
 /// The usage in a whole answer or a chunk, also where Groq puts it.
 pub fn usage_of(body: &[u8], quirks: Quirks) -> Option<Usage> {
+    usage_in(&scan(body), quirks)
+}
+
+/// The same of what has been scanned.
+pub fn usage_in(found: &Scan<'_>, quirks: Quirks) -> Option<Usage> {
     #[derive(Deserialize)]
-    struct Report<'a> {
-        #[serde(default)]
-        usage: Option<WireUsage>,
-        #[serde(default)]
-        x_groq: Option<Nested>,
-        /// Another type than a text is nobody's tier and must not lose the counts.
-        #[serde(default, borrow)]
-        service_tier: Option<&'a serde_json::value::RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Nested {
+    struct Groq {
         #[serde(default)]
         usage: Option<WireUsage>,
     }
-    let report: Report<'_> = serde_json::from_slice(body).ok()?;
-    let service_tier = report.service_tier.map(|word| word.get().trim_matches('"'));
-    let usage = report.usage.or_else(|| report.x_groq?.usage)?.canonical(quirks)?;
+    let usage: Option<WireUsage> = match (found.usage, found.x_groq) {
+        (Some(usage), _) => Some(serde_json::from_slice(usage).ok()?),
+        (None, groq) => serde_json::from_slice::<Groq>(groq?).ok()?.usage,
+    };
+    let service_tier = found.service_tier.and_then(|word| str::from_utf8(word).ok());
     let service_tier = service_tier.map(ServiceTier::from_word).unwrap_or_default();
-    Some(Usage { service_tier, ..usage })
+    Some(Usage { service_tier, ..usage?.canonical(quirks)? })
 }
 
 /// OpenAI's word for why a model stopped, and those of servers that follow it.

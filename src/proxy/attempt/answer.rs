@@ -53,7 +53,7 @@ pub async fn read(
     let target = &candidate.target;
     if !head.status.is_success() {
         let response = Response::from_parts(head, body);
-        return Err(error_answer(candidate, response, call.deadline).await);
+        return Err(Box::pin(error_answer(candidate, response, call.deadline)).await);
     }
     let encoding = head.headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {

@@ -174,9 +174,9 @@ impl Run<'_, '_> {
 
     fn count(&self, index: usize, outcome: &str) {
         let Some(candidate) = self.attempts.candidate(index) else { return };
-        let route = self.attempts.call.route.name.text();
+        let route = self.attempts.call.route.name.path();
         let metrics = &self.attempts.gateway.deps.metrics;
-        metrics.count_hedge(&route, &candidate.target.name, outcome);
+        metrics.count_hedge(route, &candidate.target.name, outcome);
     }
 }
 

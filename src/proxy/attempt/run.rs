@@ -44,7 +44,7 @@ pub struct Run<'a, 'b> {
     tries: Tries,
     first: Option<Failure>,
     /// An answer that a filter ended.
-    kept: Option<(usize, Answer)>,
+    kept: Option<Box<(usize, Answer)>>,
     /// A second try may run beside one that is slow, once.
     pub(super) may_hedge: bool,
 }
@@ -73,7 +73,7 @@ impl<'a, 'b> Run<'a, 'b> {
     }
 
     /// Tries until there is an answer or nothing more to try.
-    pub async fn go(mut self) -> Result<Answer, Failure> {
+    pub async fn go(&mut self) -> Result<Answer, Failure> {
         let mut stays = false;
         loop {
             let untried = if stays { None } else { self.next() };
@@ -187,15 +187,15 @@ impl<'a, 'b> Run<'a, 'b> {
 
     fn keep(&mut self, index: usize, mut failure: Failure, after: After) -> After {
         if let Some(answer) = failure.answer().take() {
-            self.kept.get_or_insert((index, answer));
+            self.kept.get_or_insert_with(|| Box::new((index, answer)));
         }
         self.first.get_or_insert(failure);
         after
     }
 
     /// What the caller gets if no try gave an answer.
-    fn end(mut self, last: Option<Failure>) -> Result<Answer, Failure> {
-        if let Some((index, answer)) = self.kept.take() {
+    fn end(&mut self, last: Option<Failure>) -> Result<Answer, Failure> {
+        if let Some((index, answer)) = self.kept.take().map(|kept| *kept) {
             if let Some(candidate) = self.attempts.candidate(index) {
                 self.attempts.serve(Side::First, index, candidate);
             }
@@ -218,8 +218,8 @@ impl<'a, 'b> Run<'a, 'b> {
         let attempts = self.attempts;
         attempts.settlement.lock().record.not_retried = "retry_budget";
         if let Some(candidate) = attempts.candidate(index) {
-            let (route, target) = (attempts.call.route.name.text(), &candidate.target.name);
-            attempts.gateway.deps.metrics.count_unretried(&route, target);
+            let (route, target) = (attempts.call.route.name.path(), &candidate.target.name);
+            attempts.gateway.deps.metrics.count_unretried(route, target);
         }
         false
     }

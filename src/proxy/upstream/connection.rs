@@ -124,9 +124,9 @@ impl Http1 {
     /// [`Unanswered`].
     pub async fn exchange(
         &mut self,
-        request: Request<Outgoing>,
+        request: Box<Request<Outgoing>>,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let mut sent = pin!(unconstrained(self.sender.try_send_request(request)));
+        let mut sent = pin!(unconstrained(self.sender.try_send_request(*request)));
         poll_fn(|cx| {
             let is_alive = self.drive(cx);
             // Only driving the connection makes it ready: nobody needs to be woken for it.
@@ -147,12 +147,12 @@ impl Http1 {
 /// [`SendError`].
 pub async fn exchange_once(
     io: Box<dyn Io>,
-    request: Request<Outgoing>,
+    request: Box<Request<Outgoing>>,
 ) -> Result<Response<Incoming>, SendError> {
     let (mut sender, connection) = http1::Builder::new().handshake(io).await.map_err(refused)?;
     // Told to whoever waits for the answer.
     tokio::spawn(async move { drop(connection.with_upgrades().await) });
-    sender.send_request(request).await.map_err(|error| SendError::Closed(chain(&error)))
+    sender.send_request(*request).await.map_err(|error| SendError::Closed(chain(&error)))
 }
 
 /// An HTTP/2 connection, which requests share.
@@ -286,18 +286,18 @@ impl Claimed {
     /// [`Unanswered`].
     pub async fn exchange(
         mut self,
-        request: Request<Outgoing>,
+        request: Box<Request<Outgoing>>,
     ) -> Result<(Response<Incoming>, Claim), Unanswered> {
         let load = Arc::clone(&self.claim.0);
         if let Err(error) = self.sender.ready().await {
             // Or it would be claimed again before its task has noticed.
             load.is_over.store(true, Ordering::Relaxed);
             let reason = SendError::Closed(chain(&error));
-            return Err(Unanswered::Unsent(Box::new(request), reason));
+            return Err(Unanswered::Unsent(request, reason));
         }
         let copy = copy_of(&request);
         let mut wait = Wait { load, since: Instant::now(), is_over: false };
-        let answer = self.sender.try_send_request(request).await;
+        let answer = self.sender.try_send_request(*request).await;
         wait.is_over = true;
         let error = match answer {
             Ok(response) => return Ok((response, self.claim)),

@@ -70,7 +70,7 @@ impl Group {
         &self,
         connector: &Connector,
         within: Duration,
-        (backends, mut request, sending): (&Arc<[Backend]>, Request<Outgoing>, Sending),
+        (backends, mut request, sending): (&Arc<[Backend]>, Box<Request<Outgoing>>, Sending),
     ) -> Result<Sent, SendError> {
         let members = self.follow(backends)?;
         let by = Instant::now() + within;
@@ -87,7 +87,7 @@ impl Group {
             let held = member.hold();
             let sent = match sending {
                 Sending::Pooled => member.host.send(connector, share, request).await,
-                Sending::Alone => member.host.upgrade(connector, share, request).await,
+                Sending::Alone => Box::pin(member.host.upgrade(connector, share, request)).await,
             };
             match sent {
                 Ok(response) => {
@@ -97,12 +97,12 @@ impl Group {
                 Err(Unanswered::Lost(error)) => return Err(error),
                 // It is there and wants nothing more: it restarts, or is full for the moment.
                 Err(Unanswered::Untouched(untouched, error)) => {
-                    (request, unreached) = (*untouched, error);
+                    (request, unreached) = (untouched, error);
                     tried.push(index);
                 }
                 Err(Unanswered::Unsent(unsent, error)) => {
                     member.missed(Instant::now());
-                    (request, unreached) = (*unsent, error);
+                    (request, unreached) = (unsent, error);
                     tried.push(index);
                 }
             }
@@ -118,7 +118,7 @@ impl Group {
         &self,
         connector: &Connector,
         within: Duration,
-        (address, backends, request): (SocketAddr, &Arc<[Backend]>, Request<Outgoing>),
+        (address, backends, request): (SocketAddr, &Arc<[Backend]>, Box<Request<Outgoing>>),
     ) -> Result<Sent, SendError> {
         let members = self.follow(backends)?;
         let member = members.all.iter().find(|member| member.address == address);

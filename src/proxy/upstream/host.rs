@@ -129,7 +129,7 @@ impl Host {
         self: &Arc<Self>,
         connector: &Connector,
         connect_timeout: Duration,
-        mut request: Request<Outgoing>,
+        mut request: Box<Request<Outgoing>>,
     ) -> Result<Response<Source>, Unanswered> {
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -140,13 +140,13 @@ impl Host {
                 // Boxed: few requests need the room.
                 None => match Box::pin(self.connect(connector, connect_timeout)).await {
                     Ok(made) => made,
-                    Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
+                    Err(error) => return Err(Unanswered::Unsent(request, error)),
                 },
             };
             match self.exchange(connection, &path, request).await {
-                Err(Unanswered::Unsent(unsent, _)) if is_reused => request = *unsent,
+                Err(Unanswered::Unsent(unsent, _)) if is_reused => request = unsent,
                 Err(Unanswered::Untouched(untouched, _)) if resends < RESENDS => {
-                    request = *untouched;
+                    request = untouched;
                     resends += 1;
                 }
                 answer => return answer,
@@ -162,12 +162,12 @@ impl Host {
         &self,
         connector: &Connector,
         connect_timeout: Duration,
-        mut request: Request<Outgoing>,
+        mut request: Box<Request<Outgoing>>,
     ) -> Result<Response<Source>, Unanswered> {
         let place = Place { uri: request.uri(), address: self.address };
         let made = match connector.connect(place, Http::One, connect_timeout).await {
             Ok(made) => made,
-            Err(error) => return Err(Unanswered::Unsent(Box::new(request), error)),
+            Err(error) => return Err(Unanswered::Unsent(request, error)),
         };
         let path = request.uri().path_and_query().cloned();
         self.address(&mut request, path.unwrap_or_else(|| PathAndQuery::from_static("/")));
@@ -179,7 +179,7 @@ impl Host {
         self: &Arc<Self>,
         connection: Connection,
         path: &PathAndQuery,
-        mut request: Request<Outgoing>,
+        mut request: Box<Request<Outgoing>>,
     ) -> Result<Response<Source>, Unanswered> {
         match connection {
             Connection::Http1(mut connection) => {
