@@ -10,11 +10,11 @@ use crate::{
 
 use super::{Kind, ObjectKey, Problem, Verdicts};
 
-/// Adds a problem to every route that can never be reached by one of its models, because an older
-/// route of its namespace claims the same one and admits the same callers.
+/// Adds a problem to every route that can never be reached by one of its models, because another
+/// route of its namespace comes first that claims the same one and admits the same callers.
 pub(super) fn find(routes: &[Arc<Route>], verdicts: &mut Verdicts) {
     let mut ordered: Vec<_> = routes.iter().collect();
-    ordered.sort_by_key(|route| (route.created.is_none(), route.created, &route.name));
+    ordered.sort_by(|a, b| a.precedence().cmp(&b.precedence()));
     let mut claims: HashMap<(&str, &Pattern), Vec<&Arc<Route>>> = HashMap::new();
     for route in ordered {
         let mut lost = Vec::new();
@@ -28,14 +28,23 @@ pub(super) fn find(routes: &[Arc<Route>], verdicts: &mut Verdicts) {
         let key = ObjectKey { kind: Kind::Route, name: route.name.clone() };
         if let (Some((pattern, owner)), Some(verdict)) = (lost.first(), verdicts.get_mut(&key)) {
             let message = format!(
-                "model {pattern:?} is already claimed by the older AIRoute {} for the same callers, \
-                 which gets its requests: choose another model name, narrow spec.access, or delete \
-                 one of the two",
+                "model {pattern:?} is already claimed by AIRoute {}, which {} and gets all of its \
+                 requests: choose another model name, narrow hostnames, access or endpoints of one of \
+                 the two, or delete one",
                 owner.name,
+                why_first(owner, route),
                 pattern = pattern.to_string(),
             );
             verdict.errors.push(Problem::new(Reason::ModelConflict, message));
         }
+    }
+}
+
+fn why_first(owner: &Route, route: &Route) -> &'static str {
+    match () {
+        () if owner.breadth() < route.breadth() => "is for narrower hostnames",
+        () if owner.created == route.created => "comes first in the alphabet",
+        () => "is older",
     }
 }
 

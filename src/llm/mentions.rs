@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::members::Members;
@@ -13,58 +12,85 @@ const MAX_METADATA: usize = 64 * 1024;
 /// Members of metadata that are read.
 const MAX_MEMBERS: usize = 256;
 
-/// A tool, in the shapes of all dialects: OpenAI's chat has a function or a custom tool inside, the
-/// Responses API, Anthropic and Cohere have the name at the top, Gemini lists functions, and tools that
-/// a provider runs itself have only a type.
-#[derive(Deserialize)]
-struct Tool<'a> {
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(rename = "type", borrow)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    function: Option<Named<'a>>,
-    #[serde(borrow)]
-    custom: Option<Named<'a>>,
-    #[serde(rename = "functionDeclarations", alias = "function_declarations", borrow)]
-    declarations: Option<Vec<Named<'a>>>,
-}
+/// Types that say no more than that the tool is the caller's own, and has a name.
+const OWN_TYPES: [&str; 3] = ["function", "custom", "namespace"];
+/// What tools without a type are described by. Every other member is one of Gemini's own tools.
+const DESCRIPTION: [&str; 15] = [
+    "name",
+    "description",
+    "parameters",
+    "input_schema",
+    "input_examples",
+    "strict",
+    "cache_control",
+    "defer_loading",
+    "eager_input_streaming",
+    "allowed_callers",
+    "function",
+    "custom",
+    "functionDeclarations",
+    "function_declarations",
+    "tools",
+];
 
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-}
-
-/// The names of the tools that the model may call, in order; for one without a name its type, and for
-/// Gemini's own the member that switches it on. What is no list of tools has none: providers refuse it.
+/// The names of the tools that the model may call, in order; of those that a provider runs itself the
+/// type, and of Gemini's own the member that switches it on.
+///
+/// OpenAI's chat has a function or a custom tool inside, the Responses API, Anthropic and Cohere have the
+/// name at the top, Gemini lists functions, and a namespace lists tools. Which of several names counts,
+/// the provider's reader decides: all of them are given, also of members that are there twice. What is no
+/// list of tools has none: providers refuse it.
 pub fn tool_names(body: &[u8]) -> Vec<Cow<'_, str>> {
-    let tools = |member: &str| {
-        let value = find(body, member)?;
-        serde_json::from_str::<Vec<&RawValue>>(value.get()).ok()
-    };
     let mut names = Vec::new();
-    for tool in tools("tools").into_iter().flatten() {
-        add(tool, &mut names);
-    }
-    // OpenAI's form before tools.
-    for function in tools("functions").into_iter().flatten() {
-        add(function, &mut names);
+    // The second is OpenAI's form before tools.
+    for member in ["tools", "functions"] {
+        let tools = find(body, member).map(list).unwrap_or_default();
+        tools.into_iter().for_each(|tool| add(tool, &mut names));
     }
     names
 }
 
 fn add<'a>(tool: &'a RawValue, names: &mut Vec<Cow<'a, str>>) {
-    let Ok(found) = serde_json::from_str::<Tool<'a>>(tool.get()) else { return };
-    if let Some(declarations) = found.declarations {
-        names.extend(declarations.into_iter().filter_map(|function| function.name));
-        return;
+    let Ok(Members(members)) = serde_json::from_str(tool.get()) else { return };
+    let before = names.len();
+    let mut types = Vec::new();
+    for member in &members {
+        match &*member.name {
+            "name" => names.extend(text(member.value)),
+            "type" => types.extend(text(member.value)),
+            "function" | "custom" => names.extend(named(member.value)),
+            "functionDeclarations" | "function_declarations" => {
+                list(member.value).into_iter().for_each(|one| names.extend(named(one)));
+            }
+            "tools" => list(member.value).into_iter().for_each(|one| add(one, names)),
+            _ => {}
+        }
     }
-    let inside = || found.function.or(found.custom).and_then(|named| named.name);
-    if let Some(name) = found.name.or_else(inside).or(found.kind) {
-        names.push(name);
-    } else if let Ok(Members(members)) = serde_json::from_str(tool.get()) {
-        names.extend(members.into_iter().map(|member| member.name));
+    let is_nameless = names.len() == before;
+    if types.is_empty() {
+        let others = members.into_iter().map(|member| member.name);
+        names.extend(others.filter(|name| !DESCRIPTION.contains(&&**name)));
+    }
+    names.extend(types.into_iter().filter(|kind| is_nameless || !OWN_TYPES.contains(&&**kind)));
+}
+
+/// The names of one function.
+fn named<'a>(function: &'a RawValue) -> Vec<Cow<'a, str>> {
+    let Ok(Members(members)) = serde_json::from_str::<Members<'a>>(function.get()) else {
+        return Vec::new();
+    };
+    members.into_iter().filter(|it| it.name == "name").filter_map(|it| text(it.value)).collect()
+}
+
+fn list(value: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(value.get()).unwrap_or_default()
+}
+
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    match inside.contains('\\') {
+        true => serde_json::from_str(value.get()).ok().map(Cow::Owned),
+        false => Some(Cow::Borrowed(inside)),
     }
 }
 
@@ -114,6 +140,27 @@ mod tests {
         for none in [&b"{}"[..], b"{\"tools\":5}", b"{\"tools\":null}", b"no json"] {
             assert!(tool_names(none).is_empty());
         }
+    }
+
+    #[test]
+    fn no_reader_finds_a_tool_that_is_not_named() {
+        let names = |tool: &str| tool_names(format!("{{\"tools\":[{tool}]}}").leak().as_bytes());
+        for tool in [
+            r#"{"type":"function","name":"a","function":{"name":"db_drop","parameters":{}}}"#,
+            r#"{"type":"function","name":["x"],"function":{"name":"db_drop"}}"#,
+            r#"{"type":"function","function":{"name":"a","name":"db_drop"}}"#,
+            r#"{"type":"function","type":"function","function":{"name":"db_drop"}}"#,
+            r#"{"type":"function","function":{"name":"a"},"function":{"name":"db_\u0064rop"}}"#,
+            r#"{"type":"function","function":{"name":"db_drop"},"functionDeclarations":[]}"#,
+            r#"{"type":"namespace","name":"crm","tools":[{"type":"function","name":"db_drop"}]}"#,
+            r#"{"type":"db_drop","name":"a"}"#,
+            r#"{"functionDeclarations":[{"name":"f"}],"db_drop":{}}"#,
+            r#"{"functionDeclarations":[],"name":"a","db_drop":{}}"#,
+        ] {
+            assert!(names(tool).iter().any(|name| name == "db_drop"), "{tool}: {:?}", names(tool));
+        }
+        assert_eq!(names(r#"{"type":"function"}"#), ["function"]);
+        assert_eq!(names(r#"{"type":"custom","custom":{"name":"free"}}"#), ["free"]);
     }
 
     #[test]

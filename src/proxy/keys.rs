@@ -71,7 +71,7 @@ impl KeyPool {
             let usable = rest.is_none_or(|rest| limited && !rest.refused);
             usable && !tried.contains(&index)
         };
-        let point = self.turns.first(&provider.uid);
+        let point = self.turns.first((&provider.uid, "keys"));
         let weighted = |limited: bool| {
             let weights = keys.iter().enumerate().map(|(index, key)| {
                 // A single key is used whatever its weight.

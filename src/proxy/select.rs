@@ -55,7 +55,7 @@ impl Selector {
     /// The order of one request's candidates.
     pub fn order<'a>(
         &'a self,
-        (route, rule): (&'a Route, &Rule),
+        (route, rule): (&'a Route, &'a Rule),
         candidates: &[Candidate],
         wish: &Wish,
         now: Instant,
@@ -73,7 +73,7 @@ impl Selector {
             session: wish.session,
             preferred: wish.preferred,
             turns: &self.turns,
-            key: &route.uid,
+            key: (&route.uid, &rule.name),
             seed: fastrand::u64(..),
         };
         Order::new(seats, criteria)

@@ -77,6 +77,8 @@ pub fn hostname<'a>(authority: Option<&'a Authority>, headers: &'a HeaderMap) ->
         host.get(..end.unwrap_or(host.len()))
     };
     let host = authority.map(Authority::host).or_else(in_header).unwrap_or_default();
+    // The absolute form of a name (RFC 1034, 3.1).
+    let host = host.strip_suffix('.').unwrap_or(host);
     match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => host.to_ascii_lowercase().into(),
         false => host.into(),
@@ -122,9 +124,12 @@ fn number(number: u64) -> FactValue<'static> {
 }
 
 /// By name; several values of one are joined. What is not text is left out, and so are credentials:
-/// nothing that a condition sees may tell one key from another.
+/// nothing that a condition sees may tell one key from another. So is the host, which HTTP/2 has
+/// elsewhere: conditions have it by itself.
 fn headers(headers: &HeaderMap) -> FactValue<'_> {
-    let names = headers.keys().filter(|name| !CREDENTIAL_HEADERS.contains(&name.as_str()));
+    let is_hidden =
+        |name: &HeaderName| name == header::HOST || CREDENTIAL_HEADERS.contains(&name.as_str());
+    let names = headers.keys().filter(|name| !is_hidden(name));
     let entries = names.filter_map(|name| {
         let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         let mut joined = Cow::Borrowed(values.next()?);

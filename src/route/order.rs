@@ -52,8 +52,8 @@ pub struct Criteria<'a> {
     pub preferred: Option<usize>,
     /// Whose turn it is.
     pub turns: &'a Turns,
-    /// What takes turns there: the UID of the route.
-    pub key: &'a str,
+    /// What takes turns there: the UID of the route and the name of the rule.
+    pub key: (&'a str, &'a str),
     /// A random number.
     pub seed: u64,
 }

@@ -1,54 +1,66 @@
 //! Turns among weighted choices: which comes next, so that shares are exact within a few requests.
 
 use std::{
+    collections::HashMap,
     hash::BuildHasher as _,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use foldhash::fast::RandomState;
+use parking_lot::RwLock;
 
-/// Counters that keys share by their hash. Sharing one does no harm: every regular part of the
-/// sequence is as evenly spread as the whole.
-const COUNTERS: usize = 256;
+/// Choices that are remembered at most. Beyond it all begin anew, at another place of the sequence.
+const MAX_KEYS: usize = 10_000;
 /// 2^64 divided by the golden ratio: multiples of it, taken modulo 2^64, are spread as evenly as any
-/// sequence can be (Knuth, TAOCP 3, 6.4: Fibonacci hashing).
+/// sequence can be (Knuth, TAOCP 3, 6.4: Fibonacci hashing). That holds for all of them in a row and not
+/// for every 21st, hence a counter for each choice.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Takes turns. Needs no state for each choice, so that a change of weights takes effect at once and
-/// disturbs nothing.
+/// Takes turns. Knows nothing of what is chosen from, so that a change of weights takes effect at once
+/// and disturbs nothing.
+#[derive(Default)]
 pub struct Turns {
     hasher: RandomState,
-    first: [AtomicU64; COUNTERS],
-    rest: [AtomicU64; COUNTERS],
+    counters: RwLock<HashMap<u64, Arc<Counter>, RandomState>>,
 }
 
-impl Default for Turns {
-    fn default() -> Self {
-        Self {
-            hasher: RandomState::default(),
-            first: std::array::from_fn(|_| AtomicU64::new(0)),
-            rest: std::array::from_fn(|_| AtomicU64::new(0)),
-        }
-    }
+/// How many turns were taken.
+#[derive(Debug, Default)]
+struct Counter {
+    first: AtomicU64,
+    further: AtomicU64,
 }
 
 impl Turns {
     /// A number spread evenly over all of `u64` for the first choice of a request. `key` names what
-    /// is being chosen from.
-    pub fn first(&self, key: &str) -> u64 {
-        self.next(&self.first, key)
+    /// is being chosen from: a route, and a rule of it.
+    pub fn first(&self, key: (&str, &str)) -> u64 {
+        next(&self.counter(key).first)
     }
 
     /// The same for further choices: they must not depend on how the first one fell.
-    pub fn further(&self, key: &str) -> u64 {
-        self.next(&self.rest, key)
+    pub fn further(&self, key: (&str, &str)) -> u64 {
+        next(&self.counter(key).further)
     }
 
-    fn next(&self, counters: &[AtomicU64; COUNTERS], key: &str) -> u64 {
-        let slot = usize::try_from(self.hasher.hash_one(key) % COUNTERS as u64).unwrap_or_default();
-        let turn = counters.get(slot).map_or(0, |turn| turn.fetch_add(1, Ordering::Relaxed));
-        turn.wrapping_mul(GOLDEN)
+    fn counter(&self, key: (&str, &str)) -> Arc<Counter> {
+        let hash = self.hasher.hash_one(key);
+        if let Some(counter) = self.counters.read().get(&hash) {
+            return Arc::clone(counter);
+        }
+        let mut counters = self.counters.write();
+        if counters.len() >= MAX_KEYS {
+            counters.clear();
+        }
+        Arc::clone(counters.entry(hash).or_default())
     }
+}
+
+fn next(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(GOLDEN)
 }
 
 /// The index whose share of the sum of `weights` the point falls into; `None` if all are 0.
@@ -93,7 +105,7 @@ mod tests {
         let counter = Turns::default();
         let mut counts = vec![0; weights.len()];
         for _ in 0..turns {
-            counts[pick(weights.iter().copied(), counter.first("route")).unwrap()] += 1;
+            counts[pick(weights.iter().copied(), counter.first(("route", "rule"))).unwrap()] += 1;
         }
         counts
     }
@@ -109,11 +121,36 @@ mod tests {
     #[test]
     fn turns_are_smooth() {
         let counter = Turns::default();
-        let picks: Vec<_> =
-            (0..40).map(|_| pick([1, 1].into_iter(), counter.first("route")).unwrap()).collect();
+        let picks: Vec<_> = (0..40)
+            .map(|_| pick([1, 1].into_iter(), counter.first(("route", "rule"))).unwrap())
+            .collect();
         for window in picks.windows(4) {
             assert!(window.contains(&0) && window.contains(&1), "{picks:?}");
         }
+    }
+
+    #[test]
+    fn what_others_choose_does_not_disturb_the_turns() {
+        let turns = Turns::default();
+        let mut picks = Vec::new();
+        for _ in 0..100 {
+            for _ in 0..20 {
+                turns.first(("route", "other"));
+            }
+            picks.push(pick([1, 1].into_iter(), turns.first(("route", "rule"))).unwrap());
+        }
+        for window in picks.windows(4) {
+            assert!(window.contains(&0) && window.contains(&1), "{picks:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let turns = Turns::default();
+        for rule in 0..3 * MAX_KEYS {
+            turns.first(("route", &rule.to_string()));
+        }
+        assert!(turns.counters.read().len() <= MAX_KEYS);
     }
 
     #[test]

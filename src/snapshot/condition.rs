@@ -124,6 +124,11 @@ impl Condition {
     }
 }
 
+/// Whether an expression without variables has a value.
+fn can_be_evaluated(constant: &IdedExpr) -> bool {
+    Value::resolve_val(constant, &Context::with_env(Arc::clone(&ENVIRONMENT))).is_ok()
+}
+
 /// Parses on a stack of its own: the parser takes more than 100 kB of it for each level of brackets in a
 /// debug build, and stops at 96 levels itself. Whoever may write an AIRoute must not be able to end the
 /// process.

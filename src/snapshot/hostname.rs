@@ -1,6 +1,6 @@
 //! Hosts that a route answers on.
 
-use std::fmt;
+use std::{cmp::Reverse, fmt};
 
 /// A host's name, or all below one.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -9,6 +9,17 @@ pub enum Hostname {
     Exact(String),
     /// `*.example.com`: names that end with this, dot included, and have something before it.
     Below(String),
+}
+
+/// How many hosts are covered; the order is from few to many.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Breadth {
+    /// One.
+    One,
+    /// All below a name, by its length.
+    Below(Reverse<usize>),
+    /// All.
+    Every,
 }
 
 impl Hostname {
@@ -35,6 +46,14 @@ impl Hostname {
             Self::Below(end) => {
                 host.strip_suffix(end.as_str()).is_some_and(|rest| !rest.is_empty())
             }
+        }
+    }
+
+    /// How narrow it is: of two that cover a host the lesser one is meant for it.
+    pub fn breadth(&self) -> Breadth {
+        match self {
+            Self::Exact(_) => Breadth::One,
+            Self::Below(end) => Breadth::Below(Reverse(end.len())),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::llm::{Endpoint, Parameters};
 
 use super::{
     Access, Balance, Budget, Condition, Fallback, Hedge, Hostname, ObjectName, Pattern, Provider,
-    Retry, SessionKey, selector::Labels,
+    Retry, SessionKey, hostname::Breadth, selector::Labels,
 };
 
 /// One AIRoute.
@@ -60,6 +60,17 @@ impl Route {
     /// Whether it answers on a host, which is in lower case and without a port.
     pub fn is_at(&self, hostname: &str) -> bool {
         self.hostnames.is_empty() || self.hostnames.iter().any(|own| own.covers(hostname))
+    }
+
+    /// How many hosts it answers on, as far as its widest name says.
+    pub fn breadth(&self) -> Breadth {
+        self.hostnames.iter().map(Hostname::breadth).max().unwrap_or(Breadth::Every)
+    }
+
+    /// Its place among routes of one model that admit the same caller: the narrower in hosts comes
+    /// first, then the older, then by namespace and name.
+    pub fn precedence(&self) -> impl Ord + '_ {
+        (self.breadth(), self.created.is_none(), self.created, &self.name)
     }
 
     /// The targets of all rules, rule by rule.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::llm::Endpoint;
 
-use super::{Consumer, KeyNamespaces, ObjectName, Pattern, Route};
+use super::{Consumer, KeyNamespaces, ObjectName, Pattern, Route, hostname::Breadth};
 
 /// Routes, indexed so that a look-up costs the same with ten routes and with ten thousand, also
 /// where every namespace has one of the same name.
@@ -113,9 +113,9 @@ pub struct RouteMatch<'a, 'm> {
 }
 
 impl RouteTable {
-    /// Indexes routes. Within one pattern they are tried in order of age, then namespace/name.
+    /// Indexes routes. Within one pattern they are tried in order of [`Route::precedence`].
     pub fn new(mut routes: Vec<Arc<Route>>) -> Self {
-        routes.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
+        routes.sort_by(|a, b| a.precedence().cmp(&b.precedence()));
         let anonymous = routes.iter().any(|route| route.access.anonymous);
         let mut table = Self { routes, anonymous, ..Self::default() };
         for (index, route) in table.routes.iter().enumerate() {
@@ -135,7 +135,7 @@ impl RouteTable {
         table
     }
 
-    /// Every route, by age.
+    /// Every route, in order of [`Route::precedence`].
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.iter()
     }
@@ -146,7 +146,7 @@ impl RouteTable {
     }
 
     /// The route that answers `model` for this caller: exact names before patterns, the longer
-    /// pattern first, then the caller's own namespace, then the oldest, then namespace/name.
+    /// pattern first, then the caller's own namespace, then the order of [`Route::precedence`].
     pub fn find<'a, 'm>(&'a self, sought: &Sought<'m>) -> Option<RouteMatch<'a, 'm>> {
         let namespace = sought.consumer.map(|consumer| &*consumer.name.namespace);
         self.search(sought.model, namespace, |route| {
@@ -199,6 +199,7 @@ pub struct Rank<'a> {
     fixed: Reverse<usize>,
     is_suffix: bool,
     is_foreign: bool,
+    hosts: Breadth,
     age: (bool, Option<Timestamp>),
     name: &'a ObjectName,
 }
@@ -218,6 +219,7 @@ impl<'a> Rank<'a> {
             fixed: Reverse(fixed),
             is_suffix,
             is_foreign,
+            hosts: route.breadth(),
             age: (route.created.is_none(), route.created),
             name: &route.name,
         }
@@ -230,16 +232,13 @@ impl<'a> Rank<'a> {
             (self.fixed.cmp(&other.fixed), "its pattern is longer"),
             (self.is_suffix.cmp(&other.is_suffix), "its * stands at the end"),
             (self.is_foreign.cmp(&other.is_foreign), "it is of the caller's namespace"),
+            (self.hosts.cmp(&other.hosts), "its hostnames are narrower"),
             (self.age.cmp(&other.age), "it is older"),
             (self.name.cmp(other.name), "its namespace and name come first in the alphabet"),
         ];
         let (order, by) = criteria.into_iter().find(|(order, _)| order.is_ne())?;
         order.is_gt().then_some(by)
     }
-}
-
-fn precedence(route: &Route) -> impl Ord + '_ {
-    (route.created.is_none(), route.created, &route.name)
 }
 
 #[cfg(test)]

@@ -28,6 +28,26 @@ async fn lengths_that_disagree_or_are_no_number_are_refused() {
 }
 
 #[tokio::test]
+async fn two_hosts_or_none_are_refused() {
+    let server = Server::start(ServerLimits::default());
+    for (lines, status) in [
+        ("HTTP/1.1\r\nhost: a.example\r\nhost: b.example", 400),
+        ("HTTP/1.1\r\nhost: a.example\r\nhost: a.example", 400),
+        ("HTTP/1.1\r\nx-host: a.example", 400),
+        ("HTTP/1.0\r\nhost: a.example\r\nhost: b.example", 400),
+        ("HTTP/1.1\r\nhost: a.example", 200),
+        ("HTTP/1.0\r\nx-host: a.example", 200),
+    ] {
+        let mut client = server.client().await;
+        client.send(format!("GET /x {lines}\r\nconnection: close\r\n\r\n")).await;
+        let answer = client.rest().await;
+        assert!(answer.contains(&format!(" {status} ")), "{lines}: {answer}");
+        assert_eq!(answer.contains("invalid_host"), status == 400, "{answer}");
+    }
+    assert_eq!(server.calls(), 2);
+}
+
+#[tokio::test]
 async fn a_length_beside_chunks_cannot_smuggle_a_second_request() {
     let server = Server::start(ServerLimits::default());
     for lines in [

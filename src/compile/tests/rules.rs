@@ -85,11 +85,16 @@ fn routes_on_different_hosts_do_not_claim_each_others_models() {
     let at = |hosts: serde_json::Value| json!({"models": ["m"], "hostnames": hosts, "rules": [{"targets": target()}]});
     route(&mut inputs, "a/eu", 1, at(json!(["*.eu.example"])));
     route(&mut inputs, "a/us", 2, at(json!(["us.example"])));
-    route(&mut inputs, "a/lost", 3, at(json!(["x.eu.example", "*.y.eu.example"])));
+    route(&mut inputs, "a/narrow", 3, at(json!(["x.eu.example", "*.y.eu.example"])));
+    route(&mut inputs, "a/everywhere", 1, at(json!([])));
+    route(&mut inputs, "a/lost", 4, at(json!(["*.eu.example"])));
     let compiled = compile(&inputs);
-    assert!(verdict(&compiled, Kind::Route, "a/us").is_ready());
+    for name in ["a/eu", "a/us", "a/narrow", "a/everywhere"] {
+        assert!(verdict(&compiled, Kind::Route, name).is_ready(), "{name}");
+    }
     let lost = verdict(&compiled, Kind::Route, "a/lost");
     assert_eq!(only_problem(&lost).0, Reason::ModelConflict);
+    assert!(only_problem(&lost).1.contains("AIRoute a/eu, which is older"), "{lost:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -44,6 +44,9 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
                 handler.overloaded();
                 return Ok(overloaded(request.uri().path()));
             };
+            if !has_one_host(&request) {
+                return Ok(without_host(request.uri().path()));
+            }
             let must_close = has_doubtful_length(&request);
             let mut response = handler.handle(request, peer).await;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -67,17 +70,41 @@ fn has_doubtful_length(request: &Request<Incoming>) -> bool {
     request.version() < Version::HTTP_2 && request.headers().contains_key(TRANSFER_ENCODING)
 }
 
+/// Whether it is said once where the request goes (RFC 9112, 3.2): of two hosts the gateway and whoever
+/// stands before it might each take another.
+fn has_one_host(request: &Request<Incoming>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    match request.version() {
+        Version::HTTP_11 => hosts == 1,
+        Version::HTTP_09 | Version::HTTP_10 => hosts <= 1,
+        _ => true,
+    }
+}
+
+fn without_host<B>(path: &str) -> Response<Body<B>> {
+    let message = "a request has exactly one Host header: send the name that you connect to";
+    let status = StatusCode::BAD_REQUEST;
+    let error = ApiError::new(status, ErrorKind::InvalidRequest, "invalid_host", message);
+    let mut response = refused(path, &error);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 fn overloaded<B>(path: &str) -> Response<Body<B>> {
-    let dialect = dialect(path, &HeaderMap::new());
-    let status = StatusCode::SERVICE_UNAVAILABLE;
     let message = "the gateway has no capacity for another request now: try again shortly";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
     let error = ApiError::new(status, ErrorKind::Overloaded, "overloaded", message);
-    let mut response =
-        Response::new(Body::Refused { body: Some(encode_error(dialect, &error, "")) });
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let mut response = refused(path, &error);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn refused<B>(path: &str, error: &ApiError) -> Response<Body<B>> {
+    let dialect = dialect(path, &HeaderMap::new());
+    let body = Some(encode_error(dialect, error, ""));
+    let mut response = Response::new(Body::Refused { body });
+    *response.status_mut() = error.status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -43,8 +43,14 @@ impl Stage {
     fn order(&mut self, seats: Seats, balance: Balance) -> Order<'_> {
         self.seed += 1;
         let (turns, seed) = (&self.turns, self.seed);
-        let criteria =
-            Criteria { balance, session: None, preferred: None, turns, key: "route", seed };
+        let criteria = Criteria {
+            balance,
+            session: None,
+            preferred: None,
+            turns,
+            key: ("route", "rule"),
+            seed,
+        };
         Order::new(seats, criteria)
     }
 
@@ -127,7 +133,7 @@ fn a_target_that_is_due_gets_one_request_and_others_pass_by() {
         session: None,
         preferred: None,
         turns: &turns,
-        key: "r",
+        key: ("route", "rule"),
         seed: 0,
     };
     let mut probe = Order::new(seats, criteria).next(now).unwrap();

@@ -199,8 +199,14 @@ impl World {
         });
         let seats = Seats::Many(seats.collect());
         let (balance, seed) = (self.balance, self.draws.draw());
-        let criteria =
-            Criteria { balance, session: None, preferred: None, turns, key: "route", seed };
+        let criteria = Criteria {
+            balance,
+            session: None,
+            preferred: None,
+            turns,
+            key: ("route", "rule"),
+            seed,
+        };
         let Some(turn) = Order::new(seats, criteria).next(now) else {
             self.unanswered += 1;
             return;

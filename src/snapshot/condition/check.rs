@@ -12,6 +12,7 @@ use cel::{
 use crate::snapshot::CREDENTIAL_HEADERS;
 
 use super::{
+    can_be_evaluated,
     fact::{Fact, NOW, OBJECTS},
     function,
     known::SECONDS,
@@ -24,22 +25,61 @@ use super::{
 const MAX_NODES: usize = 500;
 /// How deep an expression may nest: evaluation takes stack for each level.
 const MAX_DEPTH: usize = 32;
-/// Operators that one expression may have. The parser takes stack for each.
-const MAX_OPERATORS: usize = 128;
+/// Characters of operators that one expression may have. The parser takes stack for each operator.
+const MAX_OPERATORS: usize = 512;
 
 /// Refuses what the parser itself would need too much stack for.
 pub(super) fn bound_depth(text: &str) -> Result<(), Mistake> {
     let is_operator = |character: char| "+-*/%!?:<>=&|.[({".contains(character);
-    let mut operators = text.char_indices().filter(|(_, character)| is_operator(*character));
-    // Some stand in texts and some are written with two characters, hence the factor.
-    match operators.nth(4 * MAX_OPERATORS) {
-        Some((offset, _)) => Err(Mistake::at(text, offset, too_large())),
+    let mut operators = code(text).filter(|(_, character)| is_operator(*character));
+    match operators.nth(MAX_OPERATORS) {
+        Some((offset, _)) => {
+            Err(Mistake::at(text, offset, too_large(MAX_OPERATORS, "signs of operators")))
+        }
         None => Ok(()),
     }
 }
 
-fn too_large() -> &'static str {
-    "the expression is too large: split the rule, or decide by fewer things"
+/// The characters of an expression that stand in no text and no comment. A text that does not end ends with its line:
+/// the parser finds what is wrong, and reads the rest as code.
+fn code(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut at, mut is_raw) = (0, false);
+    std::iter::from_fn(move || {
+        loop {
+            let rest = text.get(at..)?;
+            if rest.starts_with("//") {
+                at += rest.find('\n').unwrap_or(rest.len());
+                continue;
+            }
+            let (from, character) = (at, rest.chars().next()?);
+            at += character.len_utf8();
+            let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|it| rest.starts_with(it));
+            let Some(quote) = quote else {
+                is_raw =
+                    matches!(character, 'r' | 'R') || (is_raw && matches!(character, 'b' | 'B'));
+                return Some((from, character));
+            };
+            at = from + quote.len() + literal(rest.get(quote.len()..)?, quote, is_raw);
+            is_raw = false;
+        }
+    })
+}
+
+/// The length of a text after its opening quote, with its closing one.
+fn literal(rest: &str, quote: &str, is_raw: bool) -> usize {
+    let mut is_escaped = false;
+    for (at, character) in rest.char_indices() {
+        let is_over = character == '\n' && quote.len() == 1;
+        if is_over || (!is_escaped && rest.get(at..).is_some_and(|it| it.starts_with(quote))) {
+            return at + if is_over { 0 } else { quote.len() };
+        }
+        is_escaped = !is_raw && !is_escaped && character == '\\';
+    }
+    rest.len()
+}
+
+fn too_large(most: usize, of: &str) -> String {
+    format!("the expression has more than {most} {of}: split the rule, or decide by fewer things")
 }
 
 /// Walks an expression.
@@ -80,8 +120,11 @@ impl<'a> Checker<'a> {
     pub(super) fn check(&mut self, node: &mut IdedExpr) -> Checked {
         self.nodes += 1;
         self.depth += 1;
-        if self.nodes > MAX_NODES || self.depth > MAX_DEPTH {
-            return self.wrong(node.id, too_large());
+        if self.nodes > MAX_NODES {
+            return self.wrong(node.id, too_large(MAX_NODES, "parts"));
+        }
+        if self.depth > MAX_DEPTH {
+            return self.wrong(node.id, too_large(MAX_DEPTH, "levels"));
         }
         let id = node.id;
         let found = match &mut node.expr {
@@ -169,6 +212,11 @@ impl<'a> Checker<'a> {
             self.ask(fact);
             return Ok(fact.kind());
         }
+        if let Expr::Select(inner) = &select.operand.expr
+            && let Expr::Ident(object) = &inner.operand.expr
+        {
+            self.named_header(id, (object, &inner.field), &select.field)?;
+        }
         let operand = self.check(&mut select.operand)?;
         let (of, is_optional) = match &operand {
             Type::Optional(of) => ((**of).clone(), true),
@@ -204,6 +252,7 @@ impl<'a> Checker<'a> {
             let found = function::member(&call.func_name, &target, &arguments);
             return found.or_else(|message| self.wrong(id, message));
         }
+        self.check_conversion(id, call)?;
         match arguments.as_slice() {
             [first] => self.unary(id, &call.func_name, first),
             [first, second] => self.binary(id, &call.func_name, (first, second)),
@@ -359,10 +408,20 @@ impl<'a> Checker<'a> {
         else {
             return Ok(());
         };
-        let is_request = matches!(&select.operand.expr, Expr::Ident(name) if name == "request");
-        let header = header.inner();
+        let Expr::Ident(object) = &select.operand.expr else { return Ok(()) };
+        self.named_header(name.id, (object, &select.field), header.inner())
+    }
+
+    fn named_header(
+        &self,
+        id: u64,
+        (object, member): (&str, &str),
+        header: &str,
+    ) -> Result<(), Mistake> {
+        let is_headers = object == "request" && member == "headers" && !self.is_variable(object);
         let message = match header {
-            _ if !is_request || select.field != "headers" => return Ok(()),
+            _ if !is_headers => return Ok(()),
+            "host" => "the host is in request.hostname, without a port".to_owned(),
             _ if header.chars().any(char::is_uppercase) => {
                 format!("names of headers are in lower case: write {:?}", header.to_lowercase())
             }
@@ -371,7 +430,7 @@ impl<'a> Checker<'a> {
             }
             _ => return Ok(()),
         };
-        self.wrong(name.id, message)
+        self.wrong(id, message)
     }
 
     /// Time zones that are written out must exist.
@@ -382,14 +441,39 @@ impl<'a> Checker<'a> {
             return Ok(());
         };
         let zone = zone.inner();
-        let is_offset =
-            zone.starts_with(['+', '-']) || zone.starts_with(|c: char| c.is_ascii_digit());
-        if *target != Type::Timestamp || is_offset || jiff::tz::TimeZone::get(zone).is_ok() {
+        if *target != Type::Timestamp {
+            return Ok(());
+        }
+        let zero = IdedExpr { id: *id, expr: Expr::Literal(LiteralValue::Int(0.into())) };
+        let start = CallExpr { func_name: "timestamp".to_owned(), target: None, args: vec![zero] };
+        let start = IdedExpr { id: *id, expr: Expr::Call(start) };
+        let call = CallExpr { target: Some(Box::new(start)), ..call.clone() };
+        if can_be_evaluated(&IdedExpr { id: *id, expr: Expr::Call(call) }) {
             return Ok(());
         }
         let message =
             format!("there is no time zone {zone:?}: write it as Europe/Berlin or +01:00");
         self.wrong(*id, message)
+    }
+
+    /// Texts that are written out must be of what they are turned into.
+    fn check_conversion(&self, id: u64, call: &CallExpr) -> Result<(), Mistake> {
+        let [IdedExpr { id: at, expr: Expr::Literal(LiteralValue::String(text)) }] =
+            call.args.as_slice()
+        else {
+            return Ok(());
+        };
+        let form = match call.func_name.as_str() {
+            "timestamp" => "a time: write it as 2026-01-31T08:00:00Z",
+            "duration" => "a duration: write it as 36h, 90m or 1.5s",
+            "int" | "uint" | "double" => "a number of this sort",
+            "bool" => "true or false",
+            _ => return Ok(()),
+        };
+        if can_be_evaluated(&IdedExpr { id, expr: Expr::Call(call.clone()) }) {
+            return Ok(());
+        }
+        self.wrong(*at, format!("{:?} is not {form}", text.inner()))
     }
 
     /// What `all`, `exists`, `exists_one`, `map` and `filter` become.

@@ -130,6 +130,17 @@ fn a_mistake_has_its_place_and_says_what_there_is() {
         ("request.model.size('x') == 1", "1:19", "size cannot be called on a string like this"),
         ("has(request.model)", "1:4", "request.model is always there"),
         ("now.getHours('Europe/Berlim') == 1", "1:14", "no time zone \"Europe/Berlim\""),
+        ("now.getHours('europe/berlin') == 1", "1:14", "no time zone \"europe/berlin\""),
+        ("now.getHours('+99:00') == 1", "1:14", "no time zone"),
+        ("now.getDayOfWeek('-5') == 1", "1:18", "no time zone"),
+        ("now > timestamp('2020-01-01')", "1:17", "is not a time: write it as 2026-01-31T"),
+        ("now > timestamp('2020-13-01T00:00:00Z')", "1:17", "is not a time"),
+        ("now - now > duration('1 day')", "1:22", "is not a duration: write it as 36h"),
+        ("int('abc') == 1", "1:5", "is not a number"),
+        ("bool('maybe')", "1:6", "is not true or false"),
+        ("request.headers.authorization == 'x'", "1:16", "carries a credential"),
+        ("has(request.headers.Authorization)", "1:4", "lower case"),
+        ("request.headers['host'] == 'x'", "1:17", "the host is in request.hostname"),
         ("request.model.matches('(')", "1:23", "no regular expression"),
         ("request.model.matches(consumer.team)", "1:31", "a text in quotes"),
         ("request.model ==", "1:17", "is no CEL expression"),
@@ -235,6 +246,44 @@ fn the_largest_expression_that_is_read_leaves_stack() {
         let is_folded = ["!", "-"].contains(&unit);
         assert_eq!(found.is_ok(), is_folded, "{unit}");
     }
+}
+
+#[test]
+fn what_is_written_out_and_can_be_read_is_fine() {
+    for text in [
+        "now.getHours('Europe/Berlin') >= 0 && now.getHours('+05:30') >= 0 && now.getHours('UTC') >= 0",
+        "now > timestamp('2020-01-01T00:00:00Z') && now - timestamp('2020-01-01T00:00:00+01:00') > duration('36h')",
+        "int('12') == 12 && double('1.5') == 1.5 && bool('true') && request.headers['x-tier'] != 'none'",
+    ] {
+        assert!(Condition::compile(text).is_ok(), "{text}: {:?}", Condition::compile(text));
+    }
+}
+
+#[test]
+fn signs_inside_of_texts_are_no_operators() {
+    let names: Vec<String> = (0..90).map(|n| format!("\"gpt-4.1-mini-2025-{n:02}-01\"")).collect();
+    let list = format!("request.model in [{}]", names.join(", "));
+    assert!(Condition::compile(&list).is_ok());
+    let signs = "-.:(".repeat(300);
+    for text in [
+        format!("'{signs}' == request.model"),
+        format!("'\\'{signs}' == request.model"),
+        format!("\"\"\"{signs}'\n\\\"\"\"\" == request.model"),
+        format!("r'\\' == request.model || \"{signs}\" == request.model"),
+        format!("// '{signs}\nrequest.stream"),
+    ] {
+        assert!(Condition::compile(&text).is_ok(), "{text}: {:?}", Condition::compile(&text));
+    }
+    let many = "!".repeat(600) + "true";
+    for hidden in [
+        format!("// \"\"\"\n{many}"),
+        format!("r'\\' == '' || {many}"),
+        format!("'{many}"),
+        format!("'\n{many}"),
+    ] {
+        assert!(Condition::compile(&hidden).is_err(), "{hidden}");
+    }
+    assert!(mistake(&many).message.contains("more than 512 signs of operators"));
 }
 
 #[test]

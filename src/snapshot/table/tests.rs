@@ -213,6 +213,28 @@ fn the_work_of_a_look_up_does_not_grow_with_the_number_of_routes() {
 }
 
 #[test]
+fn narrower_hosts_come_first_whatever_their_age() {
+    let at = |hosts: &[&str], name: &str, age| {
+        let hostnames = hosts.iter().map(|host| Hostname::parse(host).unwrap()).collect();
+        Arc::new(Route { hostnames, ..route(name, age, &["m"]) })
+    };
+    let table = RouteTable::new(vec![
+        at(&[], "a/any", 1),
+        at(&["*.com"], "a/wide", 2),
+        at(&["*.example.com", "x.com"], "a/below", 3),
+        at(&["eu.example.com"], "a/eu", 4),
+    ]);
+    let named = |hostname| {
+        let sought = Sought { model: "m", consumer: None, endpoint: None, hostname };
+        table.find(&sought).unwrap().route.name.to_string()
+    };
+    assert_eq!(named("eu.example.com"), "a/eu");
+    assert_eq!(named("us.example.com"), "a/below");
+    assert_eq!(named("y.com"), "a/wide");
+    assert_eq!(named("y.org"), "a/any");
+}
+
+#[test]
 fn a_host_fits_before_any_pattern_does() {
     let at = |hosts: &[&str], mut route: Route| {
         route.hostnames = hosts.iter().map(|host| Hostname::parse(host).unwrap()).collect();

@@ -39,17 +39,37 @@ pub(super) struct Reader {
     schemas: Schemas,
     environment: fn(&str) -> Option<String>,
     said: BTreeSet<String>,
+    last: Inputs,
 }
 
 impl Reader {
     pub(super) fn new(environment: fn(&str) -> Option<String>) -> Result<Self, SchemaError> {
-        Ok(Self { schemas: Schemas::new()?, environment, said: BTreeSet::new() })
+        let (said, last) = (BTreeSet::new(), Inputs::default());
+        Ok(Self { schemas: Schemas::new()?, environment, said, last })
     }
 
-    pub(super) fn read<'a>(&self, documents: impl Iterator<Item = &'a Document>) -> Built {
+    /// What the documents amount to. An object that an API server would refuse stays as it was at the
+    /// last reading, as it does there.
+    pub(super) fn read<'a>(&mut self, documents: impl Iterator<Item = &'a Document>) -> Built {
         let mut built = Built::default();
         for document in documents {
             self.add(document, &mut built);
+        }
+        let Inputs { providers, routes, budgets, .. } = &mut built.inputs;
+        let kept = [
+            ("AIProvider", keep(providers, &self.last.providers)),
+            ("AIRoute", keep(routes, &self.last.routes)),
+            ("AIBudget", keep(budgets, &self.last.budgets)),
+        ];
+        self.last = Inputs {
+            providers: providers.clone(),
+            routes: routes.clone(),
+            budgets: budgets.clone(),
+            ..Inputs::default()
+        };
+        for (kind, names) in kept {
+            let stays = |name| format!("{kind} {name} stays as it was");
+            built.messages.extend(names.into_iter().map(stays));
         }
         for name in built.inputs.referenced_secrets() {
             if let Some(secret) = built.secrets.get(&name) {
@@ -164,6 +184,21 @@ impl Reader {
         }
         built.secrets.insert(name, secret);
     }
+}
+
+/// Puts what was readable before in the place of what is not; says of which objects.
+fn keep<S>(
+    now: &mut BTreeMap<ObjectName, Object<S>>,
+    before: &BTreeMap<ObjectName, Object<S>>,
+) -> Vec<ObjectName> {
+    let mut kept = Vec::new();
+    for (name, object) in now.iter_mut().filter(|(_, object)| object.spec.is_err()) {
+        if let Some(Ok(spec)) = before.get(name).map(|before| &before.spec) {
+            object.spec = Ok(Arc::clone(spec));
+            kept.push(name.clone());
+        }
+    }
+    kept
 }
 
 fn object<S: DeserializeOwned>(meta: Meta, value: Result<Value, String>) -> Object<S> {

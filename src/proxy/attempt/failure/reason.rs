@@ -78,10 +78,9 @@ impl Reason {
                 Class::Of(FailureClass::Auth)
             }
             Self::Status(status) | Self::ErrorEvent(status) => of_status(status),
-            Self::Fidelity | Self::NoEndpoints => Class::OfTarget,
-            Self::Deadline | Self::Translation | Self::NoTarget | Self::AccountLimit => {
-                Class::OfRequest
-            }
+            // Another provider's dialect may have a place for it.
+            Self::Fidelity | Self::Translation | Self::NoEndpoints => Class::OfTarget,
+            Self::Deadline | Self::NoTarget | Self::AccountLimit => Class::OfRequest,
         }
     }
 }
