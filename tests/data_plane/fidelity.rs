@@ -42,6 +42,26 @@ async fn a_strict_route_goes_on_to_a_target_that_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_one_target_cannot_take_another_is_asked() {
+    let heard = r#"{"model":"chat","messages":[{"role":"user","content":[
+        {"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}]}"#;
+    let claude = Upstream::always(json("{}")).await;
+    let gpt = Upstream::always(json(WHOLE)).await;
+    let targets = [provider_at(claude.address(), Dialect::Anthropic), provider(&gpt)];
+    let gateway = Gateway::start([route(targets)]).await;
+    for _ in 0..2 {
+        let reply = gateway.ask("/v1/chat/completions", heard).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    }
+    assert_eq!((claude.received().len(), gpt.received().len()), (0, 2));
+    let gateway =
+        Gateway::start([route([provider_at(claude.address(), Dialect::Anthropic)])]).await;
+    let reply = gateway.ask("/v1/chat/completions", heard).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", reply.text());
+    assert!(claude.received().is_empty(), "it must not be asked");
+}
+
+#[tokio::test]
 async fn a_route_is_not_there_for_endpoints_that_it_does_not_name() {
     let upstream = Upstream::always(json(WHOLE)).await;
     let mut route = route([provider(&upstream)]);
