@@ -27,7 +27,7 @@ pub mod turns;
 
 pub use choose::{Candidate, Choice, Refused, Unevaluated, Why, choose};
 pub use conversations::Conversations;
-pub use explain::explain;
+pub use explain::{explain, unreadable};
 pub use facts::{Asked, hostname, named_user};
 pub use flight::Flight;
 pub use health::{FULL, SLOW_START, Standing};

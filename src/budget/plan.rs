@@ -102,6 +102,16 @@ pub struct Amounts {
 }
 
 impl Amounts {
+    /// The larger of both in every unit.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            cost: self.cost.max(other.cost),
+            tokens: self.tokens.max(other.tokens),
+            requests: self.requests.max(other.requests),
+        }
+    }
+
     /// The part that a limit in `unit` counts.
     pub fn of(&self, unit: Unit) -> u64 {
         match unit {

@@ -44,12 +44,13 @@ pub(super) fn compile_all(
             let message = format!("two rules are called {name:?}: give each a name of its own");
             verdict.errors.push(Problem::new(Reason::Invalid, message));
         }
-        let (when, mistaken) = condition(rule, &name, verdict);
+        let (when, unusable) = condition(rule, &name, verdict);
+        let mistaken = unusable.as_ref().and(rule.when.as_deref()).map(Into::into);
         let before = verdict.problems().count();
         let targets = targets(rule, surroundings, verdict);
-        let fault = mistaken.or_else(|| fault(&targets, before, verdict));
+        let fault = unusable.or_else(|| fault(&targets, before, verdict));
         let balance = balance::balance(rule.balance);
-        Arc::new(Rule { name, when, balance, targets, fault })
+        Arc::new(Rule { name, when, mistaken, balance, targets, fault })
     });
     compiled.collect()
 }

@@ -235,8 +235,7 @@ impl<'a> Order<'a> {
             Balance::Weighted => self.by_weight(ready, now),
             Balance::LeastLatency => self.sooner_of_two(ready, now),
             Balance::LeastCost => {
-                let cost = |seat: &Seat| seat.cost.map_or(f64::INFINITY, |cost| cost.0 as f64);
-                let cheapest = self.equally_least(ready, cost);
+                let cheapest = self.equally_least(ready, |seat| dearness(seat.cost));
                 self.by_weight(&cheapest, now)
             }
             Balance::LeastBusy => {
@@ -314,6 +313,11 @@ impl Seats {
             Self::Many(seats) => seats,
         }
     }
+}
+
+/// By what `LeastCost` compares: those without a price come last.
+pub(super) fn dearness(cost: Option<NanoUsd>) -> f64 {
+    cost.map_or(f64::INFINITY, |cost| cost.0 as f64)
 }
 
 fn bit(index: usize) -> u64 {

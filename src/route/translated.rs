@@ -1,10 +1,13 @@
 //! What a candidate would be sent: the caller's request in its provider's dialect.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::{
-    llm::{Dialect, Endpoint, Peek, RequestError, Rewrite, UpstreamRequest, claude_on_vertex},
-    snapshot::Addressing,
+    llm::{
+        ApiError, Dialect, Endpoint, ErrorKind, Peek, RequestError, Rewrite, UpstreamRequest,
+        claude_on_vertex,
+    },
+    snapshot::{Addressing, Fidelity, Route, Target},
 };
 
 use super::Candidate;
@@ -21,6 +24,30 @@ pub fn cannot_count(endpoint: Endpoint, candidate: &Candidate) -> bool {
 /// only those are asked.
 pub fn stores(candidate: &Candidate) -> bool {
     candidate.translator.upstream() == Dialect::Responses
+}
+
+/// Whether a request is for those only that store answers: it goes on from one, and one of the
+/// candidates stores them. Where none can, the first one says so.
+pub fn goes_on<'a>(peek: &Peek, mut candidates: impl Iterator<Item = &'a Candidate>) -> bool {
+    peek.previous_response.is_some() && candidates.any(stores)
+}
+
+/// What is wrong with a candidate that would not be told all parameters, on a route that wants every
+/// one kept.
+pub fn unfaithful(route: &Route, target: &Target, dropped: &[String]) -> Option<ApiError> {
+    if route.fidelity != Fidelity::Strict || dropped.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "target {} cannot take {}, and fidelity is Strict on this route: leave them out, or ask a \
+         model whose provider has them",
+        target.name,
+        dropped.join(", ")
+    );
+    let (status, kind) = (StatusCode::BAD_REQUEST, ErrorKind::InvalidRequest);
+    let mut error = ApiError::new(status, kind, "unsupported_parameters", message);
+    error.param = dropped.first().cloned();
+    Some(error)
 }
 
 /// The request as the candidate's provider takes it, and what it cannot take.

@@ -86,6 +86,8 @@ pub struct Rule {
     pub name: Arc<str>,
     /// Which requests; `None`: every request.
     pub when: Option<Condition>,
+    /// The text of a condition that has a mistake: `fault` says so, and `when` is `None`.
+    pub mistaken: Option<Arc<str>>,
     /// What decides among its targets of one priority.
     pub balance: Balance,
     /// Targets by ascending priority, in the order of the manifest within one.

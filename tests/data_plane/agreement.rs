@@ -1,7 +1,7 @@
 //! What `sluice explain` says is what the gateway does: random configurations and requests, through the
 //! real compiler and the real pipeline.
 
-use std::{cell::OnceCell, sync::Arc};
+use std::{cell::OnceCell, collections::HashSet, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -18,6 +18,8 @@ use sluice::{
     snapshot::{ObjectName, Published, Snapshot},
     telemetry::{AccessLog, Metrics, log::Format},
 };
+
+use crate::upstream::{self, Upstream};
 
 /// Noon, for ever.
 struct Noon;
@@ -47,7 +49,7 @@ struct Sent {
 }
 
 fn target() -> impl Strategy<Value = Value> {
-    let providers = select(vec!["mock", "mock", "priced", "gone"]);
+    let providers = select(vec!["mock", "mock", "priced", "narrow", "narrow", "gone"]);
     (providers, 0..3_i32, 0..2_i32).prop_map(|(provider, weight, priority)| {
         json!({"providerRef": {"name": provider, "namespace": "a"}, "model": "mock-fast",
             "weight": weight, "priority": priority})
@@ -67,9 +69,31 @@ fn rule() -> impl Strategy<Value = Value> {
         "nobody == 1",
     ];
     let when = proptest::option::weighted(0.8, select(conditions));
-    (when, proptest::collection::vec(target(), 1..4)).prop_map(|(when, targets)| match when {
-        Some(when) => json!({"when": when, "targets": targets}),
-        None => json!({"targets": targets}),
+    let balance = select(vec!["Weighted", "LeastCost"]);
+    let targets = proptest::collection::vec(target(), 1..4);
+    (when, balance, targets).prop_map(|(when, balance, targets)| match when {
+        Some(when) => json!({"when": when, "balance": balance, "targets": targets}),
+        None => json!({"balance": balance, "targets": targets}),
+    })
+}
+
+/// A budget whose limit may be less than one request uses.
+fn budget() -> impl Strategy<Value = Value> {
+    let amounts = select(vec![("Tokens", "12"), ("Tokens", "60"), ("USD", "0.0001"), ("USD", "9")]);
+    let modes = select(vec!["Enforce", "Enforce", "Shadow"]);
+    let unpriced = select(vec!["Deny", "Allow"]);
+    let counts = select(vec![
+        json!({}),
+        json!({"models": ["mock-fast"]}),
+        json!({"consumers": {"matchLabels": {"team": "x"}}}),
+    ]);
+    (amounts, modes, unpriced, counts).prop_map(|((unit, amount), mode, unpriced, counts)| {
+        let mut spec = json!({"mode": mode, "unpriced": unpriced, "limits": [
+            {"name": "day", "amount": amount, "unit": unit, "window": {"calendar": "Day"}}]});
+        if counts != json!({}) {
+            spec["selector"] = counts;
+        }
+        spec
     })
 }
 
@@ -110,13 +134,19 @@ fn sent() -> impl Strategy<Value = Sent> {
         json!({"logit_bias": {"1": 1}, "top_k": 5}),
         json!({"tools": [{"name": "x", "input_schema": {"type": "object"}}]}),
         json!({"tools": [{"type": "function", "function": {"name": "x"}}]}),
+        json!({"messages": [{"role": "user", "content": [{"type": "input_audio",
+            "input_audio": {"data": "AAAA", "format": "wav"}}]}]}),
+        json!({"previous_response_id": "resp_1"}),
     ]);
-    let endpoint = select(vec![Endpoint::ChatCompletions, Endpoint::Messages]);
+    let endpoint = select(vec![Endpoint::ChatCompletions, Endpoint::Messages, Endpoint::Responses]);
     (endpoint, models, keys, (tier, host), any::<bool>(), more).prop_map(
         |(endpoint, model, key, (tier, host), stream, more)| {
             let mut body = json!({"model": model, "stream": stream, "max_tokens": 5,
                 "messages": [{"role": "user", "content": "Hello"}]});
             body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            if endpoint == Endpoint::Responses {
+                body["input"] = "Hello".into();
+            }
             let headers = [Some(("host", host)), tier].into_iter().flatten().collect();
             Sent { endpoint, model, key, headers, body }
         },
@@ -139,8 +169,9 @@ fn object<S: serde::de::DeserializeOwned>(
     Object { meta, spec }
 }
 
-fn snapshot(routes: &[Drawn], counts_money: bool) -> Snapshot {
+fn snapshot(routes: &[Drawn], budget: Option<&Value>, narrow_at: SocketAddr) -> Snapshot {
     let mut inputs = Inputs::default();
+    inputs.settings.allow_loopback = true;
     let name = |name: &str| ObjectName::new("a", name);
     let (mock, priced) = (name("mock"), name("priced"));
     let spec = json!({"type": "Mock", "allowedNamespaces": {"from": "All"}});
@@ -148,6 +179,11 @@ fn snapshot(routes: &[Drawn], counts_money: bool) -> Snapshot {
     let spec = json!({"type": "Mock", "allowedNamespaces": {"from": "All"},
         "models": [{"name": "mock-fast", "pricing": {"input": "1", "output": "2"}}]});
     inputs.providers.insert(priced.clone(), object(&priced, 0, spec));
+    let narrow = name("narrow");
+    let spec = json!({"type": "Anthropic", "allowedNamespaces": {"from": "All"},
+        "endpoint": format!("http://{narrow_at}/v1"),
+        "models": [{"name": "mock-fast", "pricing": {"input": "2", "output": "4"}}]});
+    inputs.providers.insert(narrow.clone(), object(&narrow, 0, spec));
     for (index, Drawn { namespace, created, spec }) in routes.iter().enumerate() {
         let mut spec = spec.clone();
         for (at, rule) in spec["rules"].as_array_mut().unwrap().iter_mut().enumerate() {
@@ -158,11 +194,9 @@ fn snapshot(routes: &[Drawn], counts_money: bool) -> Snapshot {
         let name = ObjectName::new(*namespace, format!("route-{index}"));
         inputs.routes.insert(name.clone(), object(&name, *created, spec));
     }
-    if counts_money {
-        let limit =
-            json!({"name": "day", "amount": "1000", "unit": "USD", "window": {"calendar": "Day"}});
-        let budget = name("money");
-        inputs.budgets.insert(budget.clone(), object(&budget, 0, json!({"limits": [limit]})));
+    if let Some(spec) = budget {
+        let name = name("some");
+        inputs.budgets.insert(name.clone(), object(&name, 0, spec.clone()));
     }
     for namespace in ["a", "b"] {
         let mut secret = SecretData::default();
@@ -200,13 +234,46 @@ fn explained(snapshot: &Snapshot, sent: &Sent) -> Explanation {
     route::explain(snapshot, &request)
 }
 
-/// A pipeline, and where its configuration is put.
-fn gateway() -> (Arc<Published>, Arc<Pipeline>) {
+/// Where the configuration of a pipeline is put, what it calls, and what it counts by.
+struct Gateway {
+    published: Arc<Published>,
+    pipeline: Arc<Pipeline>,
+    ledger: Arc<Ledger>,
+    narrow: Upstream,
+}
+
+/// A provider that speaks nothing but Messages.
+async fn narrow() -> Upstream {
+    let whole = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+        "content": [{"type": "text", "text": "Hello"}], "stop_reason": "end_turn",
+        "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 1}});
+    let mut start = whole.clone();
+    (start["content"], start["stop_reason"]) = (json!([]), Value::Null);
+    let events = [
+        json!({"type": "message_start", "message": start}),
+        json!({"type": "content_block_start", "index": 0,
+            "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "content_block_delta", "index": 0,
+            "delta": {"type": "text_delta", "text": "Hello"}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": 1}}),
+        json!({"type": "message_stop"}),
+    ];
+    Upstream::answering(move |request| match request.json()["stream"] == true {
+        true => upstream::stream(events.iter().map(Value::to_string)),
+        false => upstream::json(whole.to_string()),
+    })
+    .await
+}
+
+async fn gateway() -> Gateway {
     let published = Arc::new(Published::default());
+    let ledger = Arc::new(Ledger::new(Arc::new(Noon)));
     let metrics = Arc::new(Metrics::new().unwrap());
     let pipeline = Pipeline::new(Deps {
         published: published.clone(),
-        ledger: Arc::new(Ledger::new(Arc::new(Noon))),
+        ledger: ledger.clone(),
         log: AccessLog::new(Format::Json, &metrics.registry).unwrap(),
         metrics,
         limits: Limits::default(),
@@ -215,7 +282,7 @@ fn gateway() -> (Arc<Published>, Arc<Pipeline>) {
         clock: Arc::new(Noon),
         drain: DrainSignal::new(),
     });
-    (published, pipeline.unwrap())
+    Gateway { published, pipeline: pipeline.unwrap(), ledger, narrow: narrow().await }
 }
 
 /// Status, code of the error, route and target of an answer.
@@ -245,10 +312,16 @@ fn agree(
 ) -> Result<(), TestCaseError> {
     prop_assert_eq!(explained.route.as_deref().unwrap_or_default(), route.as_str());
     prop_assert_eq!(explained.outcome.status, *status);
+    let refusals: Vec<_> =
+        explained.targets.iter().filter_map(|target| target.refusal.as_deref()).collect();
+    if *status == 400 && !refusals.is_empty() {
+        // Whose turn it is decides which one is asked first.
+        prop_assert!(refusals.contains(&code.as_str()), "{} is none of {:?}", code, refusals);
+        prop_assert!(refusals.contains(&&*explained.outcome.code));
+        return Ok(());
+    }
     if *status != 200 {
-        if explained.outcome.code != "invalid_request" {
-            prop_assert_eq!(explained.outcome.code, code.as_str());
-        }
+        prop_assert_eq!(&*explained.outcome.code, code.as_str());
         return Ok(());
     }
     let usable = || explained.targets.iter().filter(|target| target.passed_over.is_none());
@@ -258,6 +331,9 @@ fn agree(
         .map(|target| target.name.as_str())
         .collect();
     prop_assert!(first.contains(&target.as_str()), "{} is none of {:?}", target, first);
+    let asked = explained.targets.iter().find(|one| one.name == *target).unwrap();
+    prop_assert!(asked.share.is_some(), "{} has no share", target);
+    prop_assert!(asked.turn.is_none_or(|turn| turn == 1), "{} is not asked first", target);
     let rule = explained.rules.iter().position(|rule| Some(&rule.name) == explained.rule.as_ref());
     let expected = format!("rule-{}-", rule.unwrap());
     prop_assert!(target.starts_with(&expected), "{} is not of {}", target, expected);
@@ -265,8 +341,7 @@ fn agree(
 }
 
 thread_local! {
-    static GATEWAY: OnceCell<(tokio::runtime::Runtime, Arc<Published>, Arc<Pipeline>)> =
-        const { OnceCell::new() };
+    static GATEWAY: OnceCell<(tokio::runtime::Runtime, Gateway)> = const { OnceCell::new() };
 }
 
 proptest! {
@@ -275,22 +350,24 @@ proptest! {
     #[test]
     fn explain_says_what_the_gateway_does(
         routes in proptest::collection::vec(drawn(), 1..6),
-        counts_money in any::<bool>(),
+        budget in proptest::option::of(budget()),
         requests in proptest::collection::vec(sent(), 1..6),
     ) {
         GATEWAY.with(|gateway_cell| {
-            let (runtime, published, pipeline) = gateway_cell.get_or_init(|| {
+            let (runtime, gateway) = gateway_cell.get_or_init(|| {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                let (published, pipeline) = gateway();
-                (runtime, published, pipeline)
+                let gateway = runtime.block_on(gateway());
+                (runtime, gateway)
             });
-            let snapshot = Arc::new(snapshot(&routes, counts_money));
-            published.publish(snapshot.clone());
+            let snapshot = snapshot(&routes, budget.as_ref(), gateway.narrow.address());
+            let snapshot = Arc::new(snapshot);
+            gateway.published.publish(snapshot.clone());
             for sent in &requests {
                 let explained = explained(&snapshot, sent);
-                let answer = runtime.block_on(answered(pipeline, sent));
-                eprintln!("TALLY {} {}", answer.0, explained.outcome.code);
+                let answer = runtime.block_on(answered(&gateway.pipeline, sent));
+                // What was used is not known to whoever explains.
+                gateway.ledger.retain(&HashSet::new());
                 agree(&explained, &answer).map_err(|error| {
                     TestCaseError::fail(format!("{error}\n{sent:?}\n{explained:#?}"))
                 })?;

@@ -9,7 +9,7 @@ pub(super) fn table(explanation: &Explanation) -> String {
     let Explanation { outcome, route, rule, balance, .. } = explanation;
     let Explanation { rules, targets, budgets, other_routes, .. } = explanation;
     let mut text = String::new();
-    let code = match outcome.code {
+    let code = match &*outcome.code {
         "" => String::new(),
         code => format!(" {code}"),
     };
@@ -60,28 +60,25 @@ fn add_rule(text: &mut String, rule: &RuleFate) {
 
 fn add_target(text: &mut String, target: &TargetFate) {
     let TargetFate { name, provider, model, priority, weight, .. } = target;
-    let part = match (&target.passed_over, &target.share) {
-        (Some(_), _) => "passed over".to_owned(),
-        (None, Some(share)) => format!("{share} of priority {priority}"),
-        (None, None) => format!("priority {priority}"),
+    let part = match (&target.passed_over, target.turn, &target.share) {
+        (Some(_), ..) => "passed over".to_owned(),
+        (None, Some(turn), Some(share)) if share != "100%" => {
+            format!("asked as number {turn}, {share} of its equals")
+        }
+        (None, Some(turn), _) => format!("asked as number {turn}"),
+        (None, None, Some(share)) => format!("{share} of priority {priority}"),
+        (None, None, None) => format!("priority {priority}"),
     };
     line(text, 1, &format!("{name}: {part} (weight {weight}, {provider}, model {model})"));
     if let Some(why) = &target.passed_over {
         line(text, 2, why);
     }
-    if let Some(why) = &target.refuses {
-        line(text, 2, &format!("refuses the request: {why}"));
-    }
-    match (&target.input_price, &target.output_price, &target.worst_case_usd) {
-        (Some(input), Some(output), Some(worst)) => {
+    let prices = (&target.input_price, &target.output_price);
+    match (prices, &target.expected_usd, &target.worst_case_usd) {
+        ((Some(input), Some(output)), Some(expected), Some(worst)) => {
             let source = target.price_source;
-            line(
-                text,
-                2,
-                &format!(
-                    "{input} USD in, {output} USD out a million tokens ({source}); at worst {worst} USD"
-                ),
-            );
+            let price = format!("{input} USD in, {output} USD out a million tokens ({source})");
+            line(text, 2, &format!("{price}; {expected} USD expected, at worst {worst} USD"));
         }
         _ if target.passed_over.is_none() => line(text, 2, "unpriced"),
         _ => {}

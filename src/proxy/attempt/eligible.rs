@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::route::translated::stores;
+use crate::route::translated::{goes_on, stores};
 
 use super::{super::select::Candidate, Call};
 
@@ -22,8 +22,7 @@ impl<'a> Eligible<'a> {
     /// Nothing has failed yet.
     pub fn new(call: &'a Call) -> Self {
         let candidates = &*call.candidates;
-        // Where none can, the first one says so.
-        let goes_on = call.peek.previous_response.is_some() && candidates.iter().any(stores);
+        let goes_on = goes_on(&call.peek, candidates.iter());
         Self { candidates, goes_on, window: None, blocked: Vec::new() }
     }
 

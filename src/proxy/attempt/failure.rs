@@ -248,21 +248,8 @@ impl Failure {
     }
 
     /// The route wants every parameter kept, and the target cannot take these.
-    pub fn unfaithful(target: &Target, dropped: &[String]) -> Self {
-        let names = dropped.join(", ");
-        let message = format!(
-            "target {} cannot take {names}, and fidelity is Strict on this route: leave them out, \
-             or ask a model whose provider has them",
-            target.name
-        );
-        let mut error = ApiError::new(
-            StatusCode::BAD_REQUEST,
-            ErrorKind::InvalidRequest,
-            "unsupported_parameters",
-            message,
-        );
-        error.param = dropped.first().cloned();
-        Self::of(Reason::Fidelity, error).with_detail(names)
+    pub fn unfaithful(error: ApiError, dropped: &[String]) -> Self {
+        Self::of(Reason::Fidelity, error).with_detail(dropped.join(", "))
     }
 
     /// Every target's account is at its limit.

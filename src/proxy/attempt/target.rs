@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     llm::UpstreamRequest,
     route::{End, Flight, Turn, demand, translated},
-    snapshot::{self, Credential, FailureClass, Fidelity, Provider},
+    snapshot::{self, Credential, FailureClass, Provider},
     telemetry::{AttemptRecord, brief},
 };
 
@@ -73,8 +73,9 @@ impl Attempts<'_> {
         }
         let translated = translated::translate(candidate, &call.headers, (&call.body, &call.peek));
         let translated = translated.map_err(|error| Failure::untranslatable(error.into()))?;
-        if call.route.fidelity == Fidelity::Strict && !translated.dropped.is_empty() {
-            return Err(Failure::unfaithful(&candidate.target, &translated.dropped));
+        let dropped = &translated.dropped;
+        if let Some(error) = translated::unfaithful(&call.route, &candidate.target, dropped) {
+            return Err(Failure::unfaithful(error, dropped));
         }
         self.serve(side, index, candidate);
         let mut answered = self.with_keys(candidate, &translated, flight).await;

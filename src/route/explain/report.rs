@@ -1,9 +1,11 @@
 //! An explanation as data.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::budget::{Amounts, Limit, Unit};
+use crate::budget::{Amounts, Limit};
 
 use super::OtherRoute;
 
@@ -39,7 +41,7 @@ pub struct Outcome {
     pub status: u16,
     /// Code of the error; empty if a target is asked.
     #[serde(skip_serializing_if = "str::is_empty")]
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// In words.
     pub message: String,
 }
@@ -50,7 +52,7 @@ pub struct Outcome {
 pub struct RuleFate {
     /// Its name.
     pub name: String,
-    /// Its condition.
+    /// Its condition, also one that has a mistake and is not evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
     /// Whether it holds, or why that is not known.
@@ -77,9 +79,13 @@ pub struct TargetFate {
     pub priority: u32,
     /// Its weight.
     pub weight: u32,
-    /// Its part of the requests among the usable targets of its priority, where the balance is Weighted.
+    /// Its part of the requests among its equals: those that can be asked of its priority, where the
+    /// balance is Weighted; those of its turn, where it is LeastCost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<String>,
+    /// Its turn, where the balance is LeastCost: 1 is asked first. Equals have the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<usize>,
     /// USD for a million tokens of input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_price: Option<String>,
@@ -101,10 +107,10 @@ pub struct TargetFate {
     /// Parameters that it would not be told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
-    /// What the request would be refused with if it came here: it cannot be said in the provider's
-    /// dialect, and no other target is asked then.
+    /// The code of the error that the caller gets for it if every other target refuses the request
+    /// too: it cannot be said in the provider's dialect, or not all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refuses: Option<String>,
+    pub refusal: Option<Cow<'static, str>>,
     /// Why it would not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<String>,
@@ -146,11 +152,7 @@ pub struct Reserved {
 
 impl Reserved {
     pub(super) fn of(limit: &Limit, most: Amounts) -> Self {
-        let reserves = match limit.unit {
-            Unit::Usd => most.cost.0,
-            Unit::Tokens => most.tokens,
-            Unit::Requests => most.requests,
-        };
+        let reserves = most.of(limit.unit);
         Self {
             limit: limit.name.to_string(),
             unit: limit.unit.noun(),
