@@ -274,18 +274,23 @@ impl Process {
     }
 }
 
+/// What the configuration says of the compilation of objects.
+pub(crate) fn settings(config: &Config, allow_loopback: bool) -> Settings {
+    Settings {
+        gateway_namespace: config.gateway.namespace.as_str().into(),
+        allow_loopback,
+        identity_namespaces: (config.gateway.identity_namespaces.iter())
+            .map(|namespace| namespace.as_str().into())
+            .collect(),
+        zone: (config.gateway.zone.as_deref()).filter(|z| !z.is_empty()).map(Into::into),
+        builtin_prices: config.prices.builtin,
+    }
+}
+
 impl Shared {
     fn new(config: &Config, allow_loopback: bool) -> Result<Self, RuntimeError> {
         let metrics = Arc::new(Metrics::new()?);
-        let settings = Settings {
-            gateway_namespace: config.gateway.namespace.as_str().into(),
-            allow_loopback,
-            identity_namespaces: (config.gateway.identity_namespaces.iter())
-                .map(|namespace| namespace.as_str().into())
-                .collect(),
-            zone: (config.gateway.zone.as_deref()).filter(|z| !z.is_empty()).map(Into::into),
-            builtin_prices: config.prices.builtin,
-        };
+        let settings = settings(config, allow_loopback);
         Ok(Self {
             current: Current::new(Inputs { settings, ..Inputs::default() }),
             published: Arc::new(Published::default()),

@@ -1,6 +1,10 @@
 //! `sluice run`: serve traffic.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 
@@ -62,12 +66,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn configuration(args: &Args) -> anyhow::Result<Config> {
+/// The configuration of a file, the environment and `--set`.
+pub(super) fn load(file: Option<&Path>, set: &[String]) -> anyhow::Result<Config> {
     let mut overrides = Override::from_environment(std::env::vars());
-    for flag in &args.set {
+    for flag in set {
         overrides.push(Override::from_flag(flag)?);
     }
-    let mut config = Config::load(args.config.as_deref(), &overrides)?;
+    Ok(Config::load(file, &overrides)?)
+}
+
+fn configuration(args: &Args) -> anyhow::Result<Config> {
+    let mut config = load(args.config.as_deref(), &args.set)?;
     if let Some(address) = args.listen {
         config.listeners = vec![Listener { address, tls: None }];
     }

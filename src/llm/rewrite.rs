@@ -215,6 +215,11 @@ pub(crate) fn splice(body: &Bytes, peek: &Peek, model: &str, want_usage: bool) -
     edited(body, edits)
 }
 
+/// The body with a member more, which it must not have yet.
+pub(crate) fn with_member(body: &Bytes, peek: &Peek, member: &str) -> Bytes {
+    edited(body, vec![(peek.insert_at..peek.insert_at, insertion(body, peek, member))])
+}
+
 /// The body with these edits, which are in the order of the text.
 fn edited(body: &Bytes, edits: Vec<(Range<usize>, String)>) -> Bytes {
     let added: usize = edits.iter().map(|(_, text)| text.len()).sum();

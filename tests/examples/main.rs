@@ -10,6 +10,7 @@
 mod cluster;
 
 mod check;
+mod explain;
 mod prices;
 mod upstream;
 

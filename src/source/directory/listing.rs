@@ -26,6 +26,8 @@ pub struct Listing {
     pub inputs: Inputs,
     /// What is wrong with files and with single objects, with file and line.
     pub mistakes: BTreeSet<String>,
+    /// Those of the mistakes that are about a whole file: nobody knows what it holds.
+    pub unread: BTreeSet<String>,
     /// Files of a folder that can't be read and that do not speak of Sluice.
     pub skipped: BTreeSet<String>,
     origins: BTreeMap<(String, ObjectName), String>,
@@ -62,10 +64,10 @@ pub fn list(
             read.file(path, false);
         }
     }
-    let Read { documents, mut mistakes, skipped, .. } = read;
+    let Read { documents, unread, skipped, .. } = read;
     let built = Reader::new(environment)?.read(documents.iter());
-    mistakes.extend(built.messages);
-    Ok(Listing { inputs: built.inputs, mistakes, skipped, origins: built.origins })
+    let mistakes = unread.iter().cloned().chain(built.messages).collect();
+    Ok(Listing { inputs: built.inputs, mistakes, unread, skipped, origins: built.origins })
 }
 
 /// What has been read of files so far.
@@ -74,7 +76,7 @@ struct Read {
     /// Real paths: a file that is named twice is read once.
     known: BTreeSet<PathBuf>,
     documents: Vec<Document>,
-    mistakes: BTreeSet<String>,
+    unread: BTreeSet<String>,
     skipped: BTreeSet<String>,
 }
 
@@ -88,7 +90,7 @@ impl Read {
         match manifest::read(file) {
             Ok(documents) => self.documents.extend(documents),
             Err(error) if found && !is_ours(file) => drop(self.skipped.insert(error.to_string())),
-            Err(error) => drop(self.mistakes.insert(error.to_string())),
+            Err(error) => drop(self.unread.insert(error.to_string())),
         }
     }
 
@@ -101,7 +103,7 @@ impl Read {
         };
         match parsed {
             Ok(documents) => self.documents.extend(documents),
-            Err(message) => drop(self.mistakes.insert(message)),
+            Err(message) => drop(self.unread.insert(message)),
         }
     }
 }
