@@ -127,7 +127,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     let models = select(vec!["m", "model", "mol", "models", "other"]);
     let keys = select(vec![None, Some("sk-a"), Some("sk-b")]);
     let tier = select(vec![None, Some(("x-tier", "gold")), Some(("x-tier", "tin"))]);
-    let host = select(vec!["x.example", "Y.example:80", "elsewhere"]);
+    let host = select(vec!["x.example", "Y.example:80", "x.example.", "elsewhere"]);
     let more = select(vec![
         json!({}),
         json!({"max_tokens": 20}),
