@@ -70,7 +70,7 @@ pub struct AIBudgetSpec {
     pub mode: Mode,
     /// What becomes of a request to a model without a price where a limit is in USD: Deny refuses
     /// it, Allow counts it as free. The same for a direct call (`spec.directAccess` of an
-    /// AIProvider) that may start work, such as a batch, where a limit is in USD or Tokens: Allow
+    /// AIProvider) that may start work, such as a batch, where a limit is in USD or tokens: Allow
     /// charges what its answer reports.
     #[serde(default)]
     pub unpriced: Unpriced,
@@ -124,7 +124,11 @@ pub struct RouteSelector {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "self.unit == 'USD' || self.amount.matches('^[0-9]+$')",
-     "message": "Tokens and Requests are counted in whole numbers, for example amount: \"200000\""},
+     "message": "tokens and requests are counted in whole numbers, for example amount: \"200000\""},
+    {"rule": "self.unit != 'Concurrent' || !has(self.window)",
+     "message": "Concurrent counts the requests under way at this moment: remove window"},
+    {"rule": "self.unit == 'Concurrent' || has(self.window)",
+     "message": "window is missing: write for example window: {sliding: 1m} or window: {calendar: Month}"},
     {"rule": "self.amount.matches('[1-9]')",
      "message": "amount must be above 0"}
 ]))]
@@ -133,13 +137,14 @@ pub struct Limit {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// How much, as a decimal string: US dollars for unit USD (up to nine decimals), a whole number
-    /// for Tokens and Requests.
+    /// for the others.
     #[schemars(schema_with = "amount_schema")]
     pub amount: String,
     /// Of what.
     pub unit: Unit,
-    /// Over which time.
-    pub window: Window,
+    /// Over which time. Every limit has one but those of unit Concurrent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
 }
 
 /// What a limit counts.
@@ -149,8 +154,15 @@ pub enum Unit {
     USD,
     /// Input and output tokens together.
     Tokens,
+    /// Input tokens, those read from a provider's cache included.
+    InputTokens,
+    /// Output tokens, those of reasoning included.
+    OutputTokens,
     /// Requests.
     Requests,
+    /// Requests under way at one moment, each from its admission to the end of its answer. It has no
+    /// window, and nothing of it outlives a restart.
+    Concurrent,
 }
 
 impl Unit {
@@ -159,7 +171,10 @@ impl Unit {
         match self {
             Self::USD => "USD",
             Self::Tokens => "Tokens",
+            Self::InputTokens => "InputTokens",
+            Self::OutputTokens => "OutputTokens",
             Self::Requests => "Requests",
+            Self::Concurrent => "Concurrent",
         }
     }
 }

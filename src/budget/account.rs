@@ -83,16 +83,19 @@ impl State {
 
     /// The counter of `limit` brought to the present, if anything was ever counted.
     pub(super) fn counter(&mut self, limit: &Limit, now: i64) -> Option<&mut Counter> {
+        let is_known = self.counters.iter().chain(&self.retired).any(|c| c.counts(limit));
         let mut all = self.counters.iter_mut().chain(&mut self.retired);
-        let counter = all.find(|counter| counter.counts(limit))?;
+        let counter = match is_known {
+            true => all.find(|counter| counter.counts(limit)),
+            false => all.find_map(|counter| counter.follow(limit, now).then_some(counter)),
+        }?;
         counter.align(&limit.window, now);
         Some(counter)
     }
 
     /// The counter of `limit`, made if there is none.
     pub(super) fn counter_or_new(&mut self, limit: &Limit, now: i64) -> Option<&mut Counter> {
-        let known = self.counters.iter().chain(&self.retired).any(|c| c.counts(limit));
-        if !known {
+        if self.counter(limit, now).is_none() {
             let counter = self.new_counter(limit, now);
             self.retired.push(counter);
         }
@@ -135,7 +138,10 @@ impl State {
         for limit in &plan.limits {
             let counter = match known.iter().position(|counter| counter.counts(limit)) {
                 Some(at) => known.remove(at),
-                None => self.new_counter(limit, now),
+                None => match known.iter_mut().position(|counter| counter.follow(limit, now)) {
+                    Some(at) => known.remove(at),
+                    None => self.new_counter(limit, now),
+                },
             };
             self.counters.push(counter);
         }

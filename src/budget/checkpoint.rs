@@ -132,6 +132,7 @@ impl Ledger {
             let Some(counter) = state.counter(limit, now).filter(|c| !c.is_empty()) else {
                 continue;
             };
+            let Some(record) = counter.record(SLOTS) else { continue };
             let reserved = storable(counter.reserved());
             let mut mark = Mark {
                 limit: Arc::clone(&limit.name),
@@ -141,7 +142,7 @@ impl Ledger {
                 period: None,
                 slots: Vec::new(),
             };
-            match counter.record(SLOTS) {
+            match record {
                 Record::Calendar(span, used) => {
                     let used = storable(used.saturating_add(reserved));
                     mark.period = Some((span.start, span.end, used));

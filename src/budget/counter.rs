@@ -13,6 +13,9 @@ use super::window::{Period, Span, Window};
 /// corrections of clocks are smaller, wrong clocks are usually wrong by more.
 const CLOCK_STEP_BACK: i64 = 3_600_000;
 
+/// The longest slot of a sliding window, in milliseconds: a sixtieth of a day.
+const LONGEST_SLOT: i64 = 24 * 60 * 1000;
+
 #[derive(Debug)]
 pub(super) struct Counter {
     /// Tells the counters of an account apart, also those of former limits.
@@ -30,6 +33,8 @@ pub(super) struct Counter {
 enum Meter {
     Sliding(Sliding),
     Calendar(Calendar),
+    /// Counts what is reserved and nothing else.
+    Present,
 }
 
 #[derive(Debug)]
@@ -59,6 +64,7 @@ pub(super) enum Record {
 impl Counter {
     pub(super) fn new(limit: &Limit, serial: u32, now: i64) -> Self {
         let meter = match &limit.window {
+            Window::Present => Meter::Present,
             Window::Sliding { length } => Meter::Sliding(Sliding::new(*length)),
             Window::Calendar { period, time_zone } => Meter::Calendar(Calendar {
                 period: *period,
@@ -78,8 +84,29 @@ impl Counter {
             (&self.meter, &limit.window),
             (Meter::Sliding(_), Window::Sliding { .. })
                 | (Meter::Calendar(_), Window::Calendar { .. })
+                | (Meter::Present, Window::Present)
         );
         same_kind && self.unit == limit.unit && self.name == limit.name
+    }
+
+    /// Goes on as the count of `limit`, whose sliding window was made a calendar one: what was used
+    /// in the present period is known of it, slot by slot. The other way round nothing is: when in a
+    /// period something was used is not remembered.
+    pub(super) fn follow(&mut self, limit: &Limit, now: i64) -> bool {
+        let (Meter::Sliding(sliding), Window::Calendar { period, time_zone }) =
+            (&mut self.meter, &limit.window)
+        else {
+            return false;
+        };
+        if self.unit != limit.unit || self.name != limit.name {
+            return false;
+        }
+        sliding.expire(now);
+        let span = Span::of(*period, time_zone, now);
+        let used = sliding.used_since(span.start);
+        let (period, time_zone) = (*period, time_zone.clone());
+        self.meter = Meter::Calendar(Calendar { period, time_zone, span, used });
+        true
     }
 
     /// Brings the count to the window as it is defined and to the present.
@@ -104,6 +131,7 @@ impl Counter {
         match &mut self.meter {
             Meter::Sliding(sliding) => sliding.expire(now),
             Meter::Calendar(_) => self.turn(false, now),
+            Meter::Present => {}
         }
     }
 
@@ -133,6 +161,15 @@ impl Counter {
         match &self.meter {
             Meter::Sliding(sliding) => sliding.used(),
             Meter::Calendar(calendar) => calendar.used,
+            Meter::Present => 0,
+        }
+    }
+
+    /// Used and reserved, as people are told: where only calls under way count, these are its use.
+    pub(super) fn shown(&self) -> (u64, u64) {
+        match &self.meter {
+            Meter::Present => (self.reserved(), 0),
+            _ => (self.used(), self.reserved()),
         }
     }
 
@@ -168,15 +205,17 @@ impl Counter {
         match &mut self.meter {
             Meter::Sliding(sliding) => sliding.charge(used, now),
             Meter::Calendar(calendar) => calendar.used = calendar.used.saturating_add(used),
+            Meter::Present => {}
         }
     }
 
     /// When nothing of what counts now counts any more. `None`: nothing is used in a sliding
-    /// window.
+    /// window, or only calls under way count, whose end nobody knows.
     pub(super) fn resets_at(&self) -> Option<i64> {
         match &self.meter {
             Meter::Sliding(sliding) => sliding.empty_at(),
             Meter::Calendar(calendar) => Some(calendar.span.end),
+            Meter::Present => None,
         }
     }
 
@@ -185,6 +224,7 @@ impl Counter {
         match &self.meter {
             Meter::Sliding(sliding) => sliding.frees_at(excess),
             Meter::Calendar(calendar) => Some(calendar.span.end),
+            Meter::Present => None,
         }
     }
 
@@ -192,16 +232,17 @@ impl Counter {
     pub(super) fn sliding_length(&self) -> Option<i64> {
         match &self.meter {
             Meter::Sliding(sliding) => Some(sliding.length()),
-            Meter::Calendar(_) => None,
+            Meter::Calendar(_) | Meter::Present => None,
         }
     }
 
-    /// What is used, in at most `slots` slots where it slides.
-    pub(super) fn record(&self, slots: usize) -> Record {
-        match &self.meter {
+    /// What is used, in at most `slots` slots where it slides; `None` if no restart should know.
+    pub(super) fn record(&self, slots: usize) -> Option<Record> {
+        Some(match &self.meter {
             Meter::Sliding(sliding) => Record::Sliding(sliding.coarse(slots)),
             Meter::Calendar(calendar) => Record::Calendar(calendar.span, calendar.used),
-        }
+            Meter::Present => return None,
+        })
     }
 
     /// Adds what `record` counts in the present window beyond `known`, an earlier record of the
@@ -220,14 +261,31 @@ impl Counter {
             {
                 let known = match known {
                     Some(Record::Calendar(earlier, used)) if is_same_period(earlier, span) => *used,
+                    Some(Record::Sliding(slots)) => used_within(slots, span),
                     _ => 0,
                 };
                 let missing = used.saturating_sub(known);
                 calendar.used = calendar.used.saturating_add(missing);
             }
+            // Written before the window was made a calendar one.
+            (Meter::Calendar(calendar), Record::Sliding(slots)) => {
+                let known = match known {
+                    Some(Record::Sliding(slots)) => used_within(slots, &calendar.span),
+                    _ => 0,
+                };
+                let missing = used_within(slots, &calendar.span).saturating_sub(known);
+                calendar.used = calendar.used.saturating_add(missing);
+            }
             _ => {}
         }
     }
+}
+
+/// What these slots count in a period, and may count: a slot at its edge counts as a whole.
+fn used_within(slots: &[Slot], span: &Span) -> u64 {
+    let last = span.end.saturating_add(LONGEST_SLOT);
+    let within = slots.iter().filter(|slot| span.start < slot.until && slot.until <= last);
+    within.fold(0, |sum: u64, slot| sum.saturating_add(slot.used))
 }
 
 /// Whether what was counted in one span went on to be counted in the other: the same period, or

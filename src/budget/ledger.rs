@@ -22,6 +22,7 @@ use super::counter::{Counter, Held};
 use super::plan::{BudgetPlan, Demand, Limit, MAX_SUBJECTS, Mode};
 use super::refusal::Refusal;
 use super::reservation::{Entry, Hold, Reservation};
+use super::window::Window;
 
 /// Parts of the register of open reservations that are locked apart.
 const REGISTERS: usize = 16;
@@ -68,7 +69,7 @@ impl Ledger {
         self: &Arc<Self>,
         demands: Vec<Demand>,
         time_to_live: Duration,
-    ) -> Result<Reservation, Refusal> {
+    ) -> Result<Reservation, Box<Refusal>> {
         let attempt = loop {
             let accounts: Vec<_> = demands.iter().map(|demand| self.account(demand)).collect();
             // An account may be dropped between being found and being locked: look again.
@@ -76,7 +77,7 @@ impl Ledger {
                 break attempt.map(|held| (accounts, held));
             }
         };
-        let (accounts, held) = attempt.map_err(|refusal| *refusal)?;
+        let (accounts, held) = attempt?;
         let entries = accounts.into_iter().zip(demands).zip(held);
         let entries = entries.map(|((account, demand), held)| Entry { account, demand, held });
         let time_to_live = i64::try_from(time_to_live.as_millis()).unwrap_or(i64::MAX);
@@ -249,23 +250,27 @@ fn refusal(demand: &Demand, limit: &Limit, counter: &Counter, at: (u128, i64)) -
     let demanded = demand.amounts.of(limit.unit);
     // Nothing used, so calls in flight stand in the way: what they use leaves a window later.
     let in_flight = || now.saturating_add(counter.sliding_length().unwrap_or(0));
-    let resets_at = counter.resets_at().unwrap_or_else(in_flight);
-    let retry_at = match demanded > limit.amount {
-        true => resets_at,
-        false => counter.frees_at(excess).unwrap_or(now),
+    let resets_at = match limit.window {
+        Window::Present => None,
+        _ => Some(counter.resets_at().unwrap_or_else(in_flight)),
     };
+    let retry_at = match resets_at {
+        Some(resets_at) if demanded > limit.amount => resets_at,
+        _ => counter.frees_at(excess).unwrap_or(now),
+    };
+    let (used, reserved) = counter.shown();
     let milliseconds = u64::try_from(retry_at.saturating_sub(now)).unwrap_or(0);
     Refusal {
         budget: format!("{}/{}", demand.plan.namespace, demand.plan.name).into(),
         limit: Arc::clone(&limit.name),
         subject: Arc::clone(&demand.subject),
         unit: limit.unit,
-        used: counter.used(),
-        reserved: counter.reserved(),
+        used,
+        reserved,
         demanded,
         amount: limit.amount,
         retry_after: Duration::from_secs(milliseconds.div_ceil(1000).max(1)),
-        resets_at: timestamp(resets_at),
+        resets_at: resets_at.map(timestamp),
     }
 }
 

@@ -23,8 +23,14 @@ pub enum Unit {
     Usd,
     /// Input plus output tokens.
     Tokens,
+    /// Input tokens.
+    InputTokens,
+    /// Output tokens.
+    OutputTokens,
     /// Calls.
     Requests,
+    /// Calls under way. Nothing of it outlives the calls.
+    Concurrent,
 }
 
 impl Unit {
@@ -37,7 +43,11 @@ impl Unit {
     pub fn quantity(self, amount: u64) -> String {
         match self {
             Self::Usd => NanoUsd(amount).to_string(),
-            Self::Tokens | Self::Requests => amount.to_string(),
+            Self::Tokens
+            | Self::InputTokens
+            | Self::OutputTokens
+            | Self::Requests
+            | Self::Concurrent => amount.to_string(),
         }
     }
 
@@ -46,7 +56,10 @@ impl Unit {
         match self {
             Self::Usd => "USD",
             Self::Tokens => "tokens",
+            Self::InputTokens => "input tokens",
+            Self::OutputTokens => "output tokens",
             Self::Requests => "requests",
+            Self::Concurrent => "requests at a time",
         }
     }
 }
@@ -60,7 +73,8 @@ pub struct Limit {
     pub unit: Unit,
     /// The most that one subject may use in a window: nano-dollars, tokens or requests.
     pub amount: u64,
-    /// The time over which it is counted.
+    /// The time over which it is counted: [`Window::Present`] for [`Unit::Concurrent`], and for no
+    /// other unit.
     pub window: Window,
 }
 
@@ -97,18 +111,33 @@ pub struct Amounts {
     pub cost: NanoUsd,
     /// Input plus output tokens.
     pub tokens: u64,
+    /// Input tokens.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
     /// Calls; one, unless a caller counts several at once.
     pub requests: u64,
+    /// Places among the calls under way: held until the end, never used up.
+    pub concurrent: u64,
 }
 
 impl Amounts {
+    /// What one call uses that has this cost and these tokens.
+    pub fn one_call(cost: NanoUsd, input_tokens: u64, output_tokens: u64) -> Self {
+        let tokens = input_tokens.saturating_add(output_tokens);
+        Self { cost, tokens, input_tokens, output_tokens, requests: 1, concurrent: 1 }
+    }
+
     /// The larger of both in every unit.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         Self {
             cost: self.cost.max(other.cost),
             tokens: self.tokens.max(other.tokens),
+            input_tokens: self.input_tokens.max(other.input_tokens),
+            output_tokens: self.output_tokens.max(other.output_tokens),
             requests: self.requests.max(other.requests),
+            concurrent: self.concurrent.max(other.concurrent),
         }
     }
 
@@ -117,7 +146,10 @@ impl Amounts {
         match unit {
             Unit::Usd => self.cost.0,
             Unit::Tokens => self.tokens,
+            Unit::InputTokens => self.input_tokens,
+            Unit::OutputTokens => self.output_tokens,
             Unit::Requests => self.requests,
+            Unit::Concurrent => self.concurrent,
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Refusal {
     pub subject: Arc<str>,
     /// What the limit counts; the amounts below are in it (money in nano-dollars).
     pub unit: Unit,
-    /// What was used in the present window.
+    /// What was used in the present window; of [`Unit::Concurrent`] the calls under way.
     pub used: u64,
     /// What calls in flight have reserved on top.
     pub reserved: u64,
@@ -29,11 +29,12 @@ pub struct Refusal {
     /// The limit.
     pub amount: u64,
     /// Time to wait before a call of this size can fit, whole seconds, at least one. Of a calendar
-    /// window the time to its end.
+    /// window the time to its end. A second where calls under way stand in the way: any of them may
+    /// end at any moment.
     pub retry_after: Duration,
     /// When the window is empty again: its end, or of a sliding one the time when all that
-    /// counts now has left it.
-    pub resets_at: Timestamp,
+    /// counts now has left it. `None` of [`Unit::Concurrent`].
+    pub resets_at: Option<Timestamp>,
 }
 
 impl Refusal {
@@ -56,14 +57,21 @@ impl fmt::Display for Refusal {
                  {limit} of {amount}; ask for less output or raise the limit"
             );
         }
+        let seconds = self.retry_after.as_secs();
         let used = unit.quantity(self.used);
+        let Some(resets_at) = self.resets_at else {
+            return write!(
+                f,
+                "budget {budget}: limit {limit} of {amount} has {used} under way; retry in \
+                 {seconds} s"
+            );
+        };
         write!(f, "budget {budget}: limit {limit} has {used} of {amount} used")?;
         if self.reserved > 0 {
             let reserved = unit.quantity(self.reserved);
             write!(f, " and {reserved} reserved by requests in flight")?;
         }
-        let seconds = self.retry_after.as_secs();
-        let resets_at = self.resets_at.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let resets_at = resets_at.strftime("%Y-%m-%dT%H:%M:%SZ");
         write!(
             f,
             "; this request may use up to {demanded}; retry in {seconds} s, resets at {resets_at}"

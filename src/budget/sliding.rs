@@ -68,6 +68,12 @@ impl Sliding {
         self.slots.iter().fold(0, |sum: u64, slot| sum.saturating_add(slot.used))
     }
 
+    /// What was used after `start`, and what may have been: a slot counts as a whole.
+    pub(super) fn used_since(&self, start: i64) -> u64 {
+        let since = self.slots.iter().filter(|slot| slot.until > start);
+        since.fold(0, |sum: u64, slot| sum.saturating_add(slot.used))
+    }
+
     /// When everything counted now will have left; `None` if nothing is counted.
     pub(super) fn empty_at(&self) -> Option<i64> {
         self.slots.back().map(|slot| self.leaves_at(slot))

@@ -1,10 +1,13 @@
 //! The ledger's behaviour, by topic; this file holds what the topics share.
 
+mod calendars;
 mod durability;
+mod edits;
 mod limits;
 mod random;
 mod subjects;
 mod threads;
+mod units;
 mod windows;
 
 use std::sync::Arc;
@@ -52,7 +55,7 @@ impl Bench {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    fn reserve(&self, plan: &Arc<BudgetPlan>, tokens: u64) -> Result<Reservation, Refusal> {
+    fn reserve(&self, plan: &Arc<BudgetPlan>, tokens: u64) -> Result<Reservation, Box<Refusal>> {
         self.reserve_for(plan, "", tokens)
     }
 
@@ -61,7 +64,7 @@ impl Bench {
         plan: &Arc<BudgetPlan>,
         subject: &str,
         tokens: u64,
-    ) -> Result<Reservation, Refusal> {
+    ) -> Result<Reservation, Box<Refusal>> {
         self.ledger.reserve(vec![demand(plan, subject, tokens)], TTL)
     }
 
@@ -87,7 +90,7 @@ fn time(text: &str) -> Timestamp {
 }
 
 fn amounts(tokens: u64) -> Amounts {
-    Amounts { cost: NanoUsd(tokens), tokens, requests: 1 }
+    Amounts::one_call(NanoUsd(tokens), tokens, 0)
 }
 
 fn demand(plan: &Arc<BudgetPlan>, subject: &str, tokens: u64) -> Demand {

@@ -24,7 +24,8 @@ pub struct LimitView {
     pub name: Arc<str>,
     /// What it counts.
     pub unit: Unit,
-    /// Used by the fullest subject, the one next to be refused; the pool where there is one.
+    /// Used by the fullest subject, the one next to be refused; the pool where there is one. Of
+    /// [`Unit::Concurrent`] the calls under way.
     pub used: u64,
     /// Reserved by that subject's calls in flight.
     pub reserved: u64,
@@ -37,7 +38,7 @@ pub struct LimitView {
     /// Subjects that have used or reserved something.
     pub subjects: usize,
     /// When the window ends; of a sliding one when all that is used now will have left it, or
-    /// `None` if nothing is used.
+    /// `None` if nothing is used. `None` too where calls under way are counted.
     pub resets_at: Option<Timestamp>,
     /// The subjects that used most, most first, at most [`MAX_TOP_SUBJECTS`].
     pub top: Vec<SubjectView>,
@@ -84,7 +85,7 @@ impl Ledger {
                     true => OVERFLOW_SUBJECT.into(),
                     false => Arc::clone(&account.subject),
                 };
-                let (used, reserved) = (counter.used(), counter.reserved());
+                let (used, reserved) = counter.shown();
                 view.resets_at = view.resets_at.max(counter.resets_at().map(timestamp));
                 view.top.push(SubjectView { subject, used, reserved });
             }
@@ -94,7 +95,7 @@ impl Ledger {
 
 fn empty(limit: &Limit, now: i64) -> LimitView {
     let resets_at = match &limit.window {
-        Window::Sliding { .. } => None,
+        Window::Sliding { .. } | Window::Present => None,
         Window::Calendar { period, time_zone } => Some(Span::of(*period, time_zone, now).end),
     };
     LimitView {

@@ -36,6 +36,8 @@ pub enum Window {
         /// Where its midnights are.
         time_zone: TimeZone,
     },
+    /// This very moment: what calls under way hold, and nothing once they have ended.
+    Present,
 }
 
 /// A time zone name that the time zone database does not have.

@@ -126,7 +126,10 @@ fn limit(limit: &api::Limit) -> Result<Limit, String> {
             (Unit::Usd, usd.0)
         }
         api::Unit::Tokens => (Unit::Tokens, whole()?),
+        api::Unit::InputTokens => (Unit::InputTokens, whole()?),
+        api::Unit::OutputTokens => (Unit::OutputTokens, whole()?),
         api::Unit::Requests => (Unit::Requests, whole()?),
+        api::Unit::Concurrent => (Unit::Concurrent, whole()?),
     };
     if amount == 0 {
         return Err(format!("limit {}: amount must be above 0", limit.name));
@@ -135,8 +138,25 @@ fn limit(limit: &api::Limit) -> Result<Limit, String> {
 }
 
 fn window(limit: &api::Limit) -> Result<Window, String> {
-    let zone = limit.window.time_zone.as_deref().unwrap_or("UTC");
-    match (&limit.window.sliding, limit.window.calendar) {
+    let window = match (&limit.window, limit.unit) {
+        (None, api::Unit::Concurrent) => return Ok(Window::Present),
+        (Some(_), api::Unit::Concurrent) => {
+            return Err(format!(
+                "limit {}: Concurrent counts the requests under way: remove window",
+                limit.name
+            ));
+        }
+        (None, _) => {
+            return Err(format!(
+                "limit {}: window is missing: write for example window: {{sliding: 1m}} or \
+                 window: {{calendar: Month}}",
+                limit.name
+            ));
+        }
+        (Some(window), _) => window,
+    };
+    let zone = window.time_zone.as_deref().unwrap_or("UTC");
+    match (&window.sliding, window.calendar) {
         (Some(length), None) => Ok(Window::Sliding { length: length.get() }),
         (None, Some(calendar)) => {
             let period = match calendar {

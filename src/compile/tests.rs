@@ -420,6 +420,27 @@ fn budgets_select_routes_of_their_namespace_unless_they_are_the_gateways_own() {
 }
 
 #[test]
+fn a_window_goes_with_every_unit_but_concurrent() {
+    for (limit, complaint) in [
+        (json!({"unit": "Concurrent"}), None),
+        (json!({"unit": "OutputTokens", "window": {"sliding": "1m"}}), None),
+        (json!({"unit": "InputTokens"}), Some("limit cap: window is missing")),
+        (json!({"unit": "Concurrent", "window": {"sliding": "1m"}}), Some("remove window")),
+        (json!({"unit": "Concurrent", "amount": "0"}), Some("above 0")),
+    ] {
+        let mut whole = json!({"name": "cap", "amount": "5"});
+        whole.as_object_mut().unwrap().extend(limit.as_object().unwrap().clone());
+        let mut inputs = inputs();
+        budget(&mut inputs, "a/mine", json!({"limits": [whole]}));
+        let verdict = verdict(&compile(&inputs), Kind::Budget, "a/mine");
+        match complaint {
+            None => assert!(verdict.is_ready(), "{limit}"),
+            Some(text) => assert!(only_problem(&verdict).1.contains(text), "{verdict:?}"),
+        }
+    }
+}
+
+#[test]
 fn an_unknown_time_zone_is_named() {
     let mut inputs = inputs();
     budget(

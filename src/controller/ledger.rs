@@ -91,12 +91,16 @@ impl Gauges {
     }
 }
 
-/// As a number for metrics: dollars, tokens or requests.
+/// As a number for metrics: dollars, or a count.
 #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
 fn in_unit(unit: Unit, amount: u64) -> f64 {
     match unit {
         Unit::Usd => amount as f64 / 1e9,
-        Unit::Tokens | Unit::Requests => amount as f64,
+        Unit::Tokens
+        | Unit::InputTokens
+        | Unit::OutputTokens
+        | Unit::Requests
+        | Unit::Concurrent => amount as f64,
     }
 }
 

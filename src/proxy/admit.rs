@@ -111,6 +111,28 @@ pub fn admit_hedge(
     reserve(ledger, request, input_alone)
 }
 
+/// Reserves the place of a session among the requests under way, to its end.
+///
+/// # Errors
+/// The limit that has no room.
+pub fn admit_session(
+    ledger: &Arc<Ledger>,
+    request: &Admitted<'_>,
+) -> Result<Option<Admission>, Box<Refusal>> {
+    reserve(ledger, request, place)
+}
+
+/// As [`admit`], for one response of a session that has its place already.
+///
+/// # Errors
+/// The limit that has no room.
+pub fn admit_response(
+    ledger: &Arc<Ledger>,
+    request: &Admitted<'_>,
+) -> Result<Option<Admission>, Box<Refusal>> {
+    reserve(ledger, request, within_session)
+}
+
 fn reserve(
     ledger: &Arc<Ledger>,
     request: &Admitted<'_>,
@@ -131,8 +153,7 @@ fn reserve(
             match known.map(|at| at + start) {
                 Some(at) => {
                     if let (Some(demand), Some(cover)) = (demands.get_mut(at), covers.get_mut(at)) {
-                        demand.amounts.cost = demand.amounts.cost.max(amounts.cost);
-                        demand.amounts.tokens = demand.amounts.tokens.max(amounts.tokens);
+                        demand.amounts = demand.amounts.max(amounts);
                         cover.push(index);
                     }
                 }
@@ -148,10 +169,8 @@ fn reserve(
         return Ok(None);
     }
     let time_to_live = request.may_take.saturating_add(GRACE);
-    match ledger.reserve(demands, time_to_live) {
-        Ok(reservation) => Ok(Some(Admission { reservation, covers })),
-        Err(refusal) => Err(Box::new(refusal)),
-    }
+    let reservation = ledger.reserve(demands, time_to_live)?;
+    Ok(Some(Admission { reservation, covers }))
 }
 
 /// How large the request is at each candidate.
@@ -203,16 +222,28 @@ fn worst_case(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
     extent(request).worst_case(candidate)
 }
 
-/// One that has read the request and given nothing. It is no request of the caller's.
+/// One that has read the request and given nothing.
 fn input_alone(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
     let input = request.input.tokens;
     let bound = Bound { input, ..Bound::default() };
     let price = candidate.terms.price.as_ref();
-    Amounts {
-        cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
-        tokens: input,
-        requests: 0,
-    }
+    beside(price.map_or(NanoUsd(0), |price| price.worst_case(&bound)), input)
+}
+
+/// What a try uses that has read the input beside another one. It is no request of the caller's and
+/// holds no place among them.
+pub(super) fn beside(cost: NanoUsd, input: u64) -> Amounts {
+    Amounts { requests: 0, concurrent: 0, ..Amounts::one_call(cost, input, 0) }
+}
+
+/// A response within a session, whose place is the session's.
+fn within_session(request: &Admitted<'_>, candidate: &Candidate) -> Amounts {
+    Amounts { concurrent: 0, ..worst_case(request, candidate) }
+}
+
+/// The place of a session.
+fn place(_: &Admitted<'_>, _: &Candidate) -> Amounts {
+    Amounts { concurrent: 1, ..Amounts::default() }
 }
 
 /// What a candidate's subjects are made of.

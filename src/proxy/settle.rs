@@ -17,7 +17,10 @@ use crate::{
     telemetry::{AccessLog, AttemptRecord, Metrics, Outcome, Record},
 };
 
-use super::{admit::Admission, respond::Rejection};
+use super::{
+    admit::{Admission, beside},
+    respond::Rejection,
+};
 
 use delivered::Delivered;
 
@@ -244,8 +247,7 @@ impl Settlement {
             flight.end(self.end, Instant::now().into_std());
         }
         if let Some(admission) = admission {
-            let tokens = usage.total();
-            let used = Amounts { cost: cost.unwrap_or(NanoUsd(0)), tokens, requests: 1 };
+            let used = Amounts::one_call(cost.unwrap_or(NanoUsd(0)), usage.input, usage.output);
             admission.settle(charged.index, used);
         }
         self.record.usage = usage;
@@ -269,7 +271,7 @@ impl Settlement {
         hedge.cost = lost.cost(&usage);
         if let Some(admission) = admission {
             let cost = hedge.cost.unwrap_or(NanoUsd(0));
-            admission.settle(lost.index, Amounts { cost, tokens: usage.total(), requests: 0 });
+            admission.settle(lost.index, beside(cost, usage.input));
         }
         self.record.hedge_cost = hedge.cost;
         if let Some(NanoUsd(lost)) = hedge.cost {

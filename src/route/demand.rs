@@ -32,11 +32,8 @@ impl Extent<'_> {
     pub fn worst_case(&self, candidate: &Candidate) -> Amounts {
         let bound = self.bound(candidate);
         let price = candidate.terms.price.as_ref();
-        Amounts {
-            cost: price.map_or(NanoUsd(0), |price| price.worst_case(&bound)),
-            tokens: bound.input.saturating_add(bound.output),
-            requests: 1,
-        }
+        let cost = price.map_or(NanoUsd(0), |price| price.worst_case(&bound));
+        Amounts::one_call(cost, bound.input, bound.output)
     }
 
     /// What the request is likely to cost at a candidate; `None` without a price.

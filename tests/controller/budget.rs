@@ -20,7 +20,7 @@ spec: {limits: [{name: year, amount: '10', unit: USD, window: {calendar: Year}}]
 ";
 
 fn spend(replica: &Replica, budget: &Arc<Budget>, dollars: u64) {
-    let amounts = Amounts { cost: NanoUsd(dollars * 1_000_000_000), tokens: 1, requests: 1 };
+    let amounts = Amounts::one_call(NanoUsd(dollars * 1_000_000_000), 1, 0);
     let demand = Demand { plan: budget.plan.clone(), subject: "".into(), amounts };
     let reservation = replica.ledger.reserve(vec![demand], Duration::from_secs(60)).unwrap();
     reservation.settle_all(amounts);

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, StatusCode};
 use sluice::{
-    budget::Unit,
+    budget::{Unit, Window},
     llm::Dialect,
     proxy::Limits,
     snapshot::{Provider, Route},
@@ -225,6 +225,31 @@ async fn a_caller_that_vanishes_within_a_response_is_charged_what_was_delivered(
     gateway.until_ended("client_gone").await;
     assert_eq!(gateway.used(&budget), (10, 0));
     eventually(|| gateway.permits.used() == 0).await;
+}
+
+#[tokio::test]
+async fn a_session_holds_one_place_from_its_begin_to_its_end() {
+    let realtime = Realtime::start().await;
+    let mut places = (*budget(Unit::Requests, 1)).clone();
+    let mut plan = (*places.plan).clone();
+    plan.limits[0].unit = Unit::Concurrent;
+    plan.limits[0].window = Window::Present;
+    places.plan = Arc::new(plan);
+    let mut route = served(&realtime);
+    route.budgets = vec![Arc::new(places.clone())];
+    let gateway = Gateway::start([route]).await;
+    let mut socket = session(&gateway).await;
+    for _ in 0..2 {
+        says(&mut socket, &event("respond")).await;
+        while !text(&mut socket).await.contains("response.done") {}
+        // Between two responses it is the session's still.
+        assert_eq!(gateway.used(&places), (1, 0));
+        let refused = open(&gateway, "?model=chat", &[("authorization", "Bearer sk-test")]).await;
+        assert_eq!(refused.unwrap_err(), 429);
+    }
+    socket.close(None).await.unwrap();
+    eventually(|| gateway.used(&places) == (0, 0)).await;
+    session(&gateway).await;
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ fn all_limits_of_a_budget_count_each_in_its_unit() {
         limit("calls", Unit::Requests, 2, day()),
     ];
     let (bench, plan) = (Bench::at(NOON), plan_of("a", Mode::Enforce, limits));
-    let used = Amounts { cost: NanoUsd(7), tokens: 100, requests: 1 };
+    let used = Amounts::one_call(NanoUsd(7), 60, 40);
     for _ in 0..2 {
         let demand = Demand { plan: Arc::clone(&plan), subject: "".into(), amounts: used };
         assert!(bench.ledger.reserve(vec![demand], TTL).unwrap().settle_all(used));

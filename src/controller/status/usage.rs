@@ -70,6 +70,10 @@ impl Usage {
 impl Refused {
     /// Nothing is left, or so little that a call was refused and nothing has become free since.
     fn is_exceeded(&mut self, view: &LimitView) -> bool {
+        // Full for a moment is what such a limit is for: nothing has run out.
+        if view.unit == Unit::Concurrent {
+            return false;
+        }
         let count = view.refusals.saturating_add(view.shadow_refusals);
         // Refusals that were seen together with a larger amount happened under the smaller one.
         if self.max.replace(view.max).is_some_and(|max| view.max > max) {
@@ -120,7 +124,10 @@ fn unit(unit: Unit) -> &'static str {
     match unit {
         Unit::Usd => "USD",
         Unit::Tokens => "Tokens",
+        Unit::InputTokens => "InputTokens",
+        Unit::OutputTokens => "OutputTokens",
         Unit::Requests => "Requests",
+        Unit::Concurrent => "Concurrent",
     }
 }
 
@@ -149,6 +156,12 @@ mod tests {
     fn a_full_limit_is_exceeded() {
         assert!(Refused::default().is_exceeded(&view(100, 0)));
         assert!(!Refused::default().is_exceeded(&view(99, 0)));
+    }
+
+    #[test]
+    fn a_limit_of_requests_at_a_time_never_runs_out() {
+        let full = LimitView { unit: Unit::Concurrent, ..view(100, 3) };
+        assert!(!Refused::default().is_exceeded(&full));
     }
 
     #[test]

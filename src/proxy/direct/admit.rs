@@ -43,7 +43,8 @@ pub struct Held {
 /// 403 `direct_use_unmetered`.
 pub fn refuse_unmetered(asked: &Asked<'_>) -> Result<(), Rejection> {
     let counts = |budget: &&Arc<Budget>| {
-        let counts_use = budget.plan.limits.iter().any(|limit| limit.unit != Unit::Requests);
+        let counts_use = |unit| !matches!(unit, Unit::Requests | Unit::Concurrent);
+        let counts_use = budget.plan.limits.iter().any(|limit| counts_use(limit.unit));
         counts_use && budget.plan.mode == Mode::Enforce && budget.unpriced == Unpriced::Deny
     };
     if !asked.starts_work {
@@ -59,14 +60,14 @@ pub fn refuse_unmetered(asked: &Asked<'_>) -> Result<(), Rejection> {
     Err(Rejection::refuse(status, ErrorKind::Permission, "direct_use_unmetered", message))
 }
 
-/// Reserves one request in every budget that counts the call, and where the call may start work the
-/// least amount of money and tokens, so that a budget with nothing left refuses it.
+/// Reserves one request and its place in every budget that counts the call, and where the call may
+/// start work the least amount of money and tokens, so that a budget with nothing left refuses it.
 ///
 /// # Errors
 /// The limit that has no room.
 pub fn admit(ledger: &Arc<Ledger>, asked: &Asked<'_>) -> Result<Option<Held>, Box<Refusal>> {
     let least = u64::from(asked.starts_work);
-    let amounts = Amounts { cost: NanoUsd(least), tokens: least, requests: 1 };
+    let amounts = Amounts { tokens: least, ..Amounts::one_call(NanoUsd(least), least, least) };
     let provider = &asked.direct.provider.name;
     let traits = Traits {
         consumer: Some(asked.consumer),
@@ -87,7 +88,7 @@ pub fn admit(ledger: &Arc<Ledger>, asked: &Asked<'_>) -> Result<Option<Held>, Bo
         amounts,
     };
     let demands = budgets.iter().map(demand).collect();
-    let reservation = ledger.reserve(demands, asked.time_to_live).map_err(Box::new)?;
+    let reservation = ledger.reserve(demands, asked.time_to_live)?;
     Ok(Some(Held { reservation, budgets }))
 }
 

@@ -126,8 +126,9 @@ impl Settlement {
         match is_answered {
             true => {
                 let record = &self.ending.record;
-                let (cost, tokens) = (record.cost.unwrap_or(NanoUsd(0)), record.usage.total());
-                held.settle(Amounts { cost, tokens, requests: 1 }, &record.model_served);
+                let (cost, usage) = (record.cost.unwrap_or(NanoUsd(0)), &record.usage);
+                let used = Amounts::one_call(cost, usage.input, usage.output);
+                held.settle(used, &record.model_served);
             }
             false => held.release(),
         }

@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     super::{
-        admit::{Admission, Admitted, admit},
+        admit::{Admission, Admitted, admit_response, admit_session},
         ending::Ending,
         respond::Rejection,
         select::{Candidate, Wish},
@@ -58,6 +58,8 @@ pub struct Session {
     by: Option<Admissible>,
     /// The candidate that serves.
     served: usize,
+    /// Its place among the requests under way, to its end.
+    place: Option<Admission>,
     admission: Option<Admission>,
     messages: Messages,
     /// Responses under way.
@@ -88,6 +90,7 @@ impl Session {
             ledger: Arc::clone(ledger),
             by: None,
             served: 0,
+            place: None,
             admission: None,
             messages: Messages::default(),
             responding: 0,
@@ -118,14 +121,15 @@ impl Session {
         self.ending.attempted(attempt);
     }
 
-    /// Reserves for the first response.
+    /// Takes the session's place and reserves for the first response.
     ///
     /// # Errors
     /// The limit that has no room.
     pub fn admit(&mut self, by: Admissible) -> Result<&Admissible, Box<Refusal>> {
         self.ending.route = Some(Arc::clone(&by.route));
         let by = self.by.insert(by);
-        self.admission = reserve(&self.ledger, by, 0)?;
+        self.place = admit_session(&self.ledger, &admitted(by, 0))?;
+        self.admission = admit_response(&self.ledger, &admitted(by, 0))?;
         Ok(by)
     }
 
@@ -232,14 +236,14 @@ impl Session {
             record.cost = Some(NanoUsd(before.saturating_add(more)));
         }
         if let Some(admission) = self.admission.take() {
-            let (cost, tokens) = (cost.unwrap_or_default(), usage.total());
-            admission.settle(self.served, Amounts { cost, tokens, requests });
+            let used = Amounts::one_call(cost.unwrap_or_default(), usage.input, usage.output);
+            admission.settle(self.served, Amounts { requests, ..used });
         }
     }
 
     fn reserve(&mut self) {
         let Some(by) = &self.by else { return };
-        match reserve(&self.ledger, by, self.context) {
+        match admit_response(&self.ledger, &admitted(by, self.context)) {
             Ok(admission) => self.admission = admission,
             Err(refusal) => self.refusal = Some(refusal),
         }
@@ -267,18 +271,15 @@ impl Drop for Session {
             self.ending.record.estimated = true;
             self.charge(usage, 1);
         }
-        if let Some(admission) = self.admission.take() {
+        for admission in [self.admission.take(), self.place.take()].into_iter().flatten() {
             admission.release();
         }
     }
 }
 
-fn reserve(
-    ledger: &Arc<Ledger>,
-    by: &Admissible,
-    context: u64,
-) -> Result<Option<Admission>, Box<Refusal>> {
-    let request = Admitted {
+/// What a response is admitted by that reads so many tokens.
+fn admitted(by: &Admissible, context: u64) -> Admitted<'_> {
+    Admitted {
         route: &by.route,
         consumer: by.consumer.as_deref(),
         headers: &by.headers,
@@ -287,6 +288,5 @@ fn reserve(
         input: InputEstimate { tokens: context, ..InputEstimate::default() },
         candidates: &by.candidates,
         may_take: by.may_last,
-    };
-    admit(ledger, &request)
+    }
 }

@@ -140,7 +140,7 @@ pub struct WeighedBudget {
 pub struct Reserved {
     /// The limit.
     pub limit: String,
-    /// USD, tokens, requests.
+    /// USD, tokens, input tokens, output tokens, requests, requests at a time.
     pub unit: &'static str,
     /// What is reserved.
     pub reserves: String,
