@@ -10,6 +10,7 @@ mod attempt;
 mod body;
 mod catalogue;
 mod direct;
+mod downgrade;
 mod ending;
 mod gauges;
 mod identify;

@@ -25,7 +25,7 @@ pub mod translated;
 pub mod tries;
 pub mod turns;
 
-pub use choose::{Candidate, Choice, Refused, Unevaluated, Why, choose};
+pub use choose::{Candidate, Choice, Refused, Unevaluated, Why, choose, serving};
 pub use conversations::Conversations;
 pub use explain::{explain, unreadable};
 pub use facts::{Asked, hostname, named_user};

@@ -68,6 +68,9 @@ pub struct AIBudgetSpec {
     /// Enforce refuses what does not fit; Shadow only counts and reports.
     #[serde(default)]
     pub mode: Mode,
+    /// What becomes of a request that does not fit. Without it, it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exceeded: Option<OnExceeded>,
     /// What becomes of a request to a model without a price where a limit is in USD: Deny refuses
     /// it, Allow counts it as free. The same for a direct call (`spec.directAccess` of an
     /// AIProvider) that may start work, such as a batch, where a limit is in USD or tokens: Allow
@@ -226,6 +229,35 @@ pub enum Mode {
     Enforce,
     /// Count and report only.
     Shadow,
+}
+
+/// What becomes of a request that does not fit.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "(has(self.action) && self.action == 'Downgrade') == has(self.model)",
+     "message": "model goes with action: Downgrade, and action: Downgrade needs a model, the one to serve instead"}
+]))]
+pub struct OnExceeded {
+    /// Reject refuses it with 429. Downgrade serves it by another model.
+    #[serde(default)]
+    pub action: ExceededAction,
+    /// The model that serves it instead, as a target of the same AIRoute names it. It is refused where
+    /// the route has no such target, or that model does not fit either: a budget without
+    /// `selector.models` counts this model too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub model: Option<String>,
+}
+
+/// What becomes of a request that does not fit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ExceededAction {
+    /// Refuse it.
+    #[default]
+    Reject,
+    /// Serve it by another model.
+    Downgrade,
 }
 
 /// Treatment of models without a price.

@@ -101,6 +101,7 @@ fn compile(meta: &Meta, spec: &AIBudgetSpec, gateway: &str) -> Result<CompiledBu
         models,
         providers,
         per,
+        downgrade: spec.on_exceeded.as_ref().map(downgrade).transpose().map_err(invalid)?.flatten(),
         unpriced: match spec.unpriced {
             api::Unpriced::Deny => Unpriced::Deny,
             api::Unpriced::Allow => Unpriced::Allow,
@@ -174,6 +175,17 @@ fn window(limit: &api::Limit) -> Result<Window, String> {
             })
         }
         _ => Err(format!("limit {}: a window is either sliding or calendar", limit.name)),
+    }
+}
+
+fn downgrade(exceeded: &api::OnExceeded) -> Result<Option<Arc<str>>, String> {
+    match (exceeded.action, &exceeded.model) {
+        (api::ExceededAction::Reject, None) => Ok(None),
+        (api::ExceededAction::Downgrade, Some(model)) => Ok(Some(model.as_str().into())),
+        _ => Err(
+            "onExceeded: model goes with action: Downgrade, and action: Downgrade needs a model"
+                .to_owned(),
+        ),
     }
 }
 

@@ -441,6 +441,30 @@ fn a_window_goes_with_every_unit_but_concurrent() {
 }
 
 #[test]
+fn a_model_goes_with_a_downgrade_and_the_other_way_round() {
+    let limits =
+        json!([{"name": "day", "amount": "5", "unit": "USD", "window": {"calendar": "Day"}}]);
+    for (exceeded, model) in [
+        (json!({"action": "Downgrade", "model": "gpt-5-mini"}), Some(Some("gpt-5-mini"))),
+        (json!({"action": "Reject"}), Some(None)),
+        (json!({}), Some(None)),
+        (json!({"action": "Downgrade"}), None),
+        (json!({"model": "gpt-5-mini"}), None),
+    ] {
+        let mut inputs = inputs();
+        budget(&mut inputs, "a/mine", json!({"limits": limits, "onExceeded": exceeded}));
+        let compiled = compile(&inputs);
+        let verdict = verdict(&compiled, Kind::Budget, "a/mine");
+        let got = compiled.snapshot.budgets.first().map(|budget| budget.downgrade.as_deref());
+        assert_eq!(got, model, "{exceeded}");
+        match model {
+            Some(_) => assert!(verdict.is_ready(), "{exceeded}"),
+            None => assert!(only_problem(&verdict).1.contains("needs a model"), "{verdict:?}"),
+        }
+    }
+}
+
+#[test]
 fn an_unknown_time_zone_is_named() {
     let mut inputs = inputs();
     budget(

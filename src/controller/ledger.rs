@@ -140,6 +140,7 @@ mod tests {
             models: Vec::new(),
             providers: Vec::new(),
             per: Vec::new(),
+            downgrade: None,
             unpriced: Unpriced::Deny,
         };
         let metrics = ControlMetrics::new(&Registry::new()).unwrap();

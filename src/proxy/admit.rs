@@ -25,6 +25,7 @@ pub use subject::Traits;
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What admission looks at.
+#[derive(Clone, Copy)]
 pub struct Admitted<'a> {
     /// The route.
     pub route: &'a Route,

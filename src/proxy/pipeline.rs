@@ -23,6 +23,7 @@ use super::{
     attempt::{Answer, Attempts, Call, Content, Failure},
     body::{Pace, shutting_down},
     catalogue, direct,
+    downgrade::downgrade,
     gauges::samples,
     identify::{identify, key_missing, withhold_keys},
     keys::KeyPool,
@@ -265,31 +266,42 @@ impl Pipeline {
             user: peek.user.as_deref(),
             now,
         };
-        let Choice { route, rule, mut candidates, .. } =
+        let Choice { route, mut rule, mut candidates, .. } =
             select(snapshot, &asked, &mut settlement.record)?;
         leave_out_unpriced(&mut candidates, &route, consumer.as_deref())?;
-        let admitted = Admitted {
+        let request = Admitted {
             route: &route,
             consumer: consumer.as_deref(),
             headers: &headers,
             endpoint,
             peek: &peek,
             input,
-            candidates: &candidates,
+            candidates: &[],
             may_take: route.timeouts.total,
         };
+        let admitted = Admitted { candidates: &candidates, ..request };
+        let admission = match admit(&self.deps.ledger, &admitted) {
+            Ok(admission) => admission,
+            Err(refusal) => {
+                let within = (&snapshot.routes, &asked);
+                let other = downgrade(&self.deps.ledger, (&request, &refusal), within, &rule);
+                let Some(other) = other else { return Err(self.deny(&refusal)) };
+                settlement.record.downgraded = other.budget;
+                settlement.record.rule = Arc::clone(&other.rule.name);
+                (rule, candidates) = (other.rule, other.candidates);
+                other.admission
+            }
+        };
+        settlement.hold(admission, input);
         let mut wish = Wish::default();
         if asks_for_size(rule.balance, &candidates) {
-            wish.sizes = sizes(&admitted);
+            wish.sizes = sizes(&Admitted { candidates: &candidates, ..request });
         }
         if candidates.len() > 1 {
             let consumer = consumer.as_deref();
             let source = Source { consumer, headers: &headers, peek: &peek, body: &body };
             wish.session = session(&route.session, &source);
         }
-        let admission =
-            admit(&self.deps.ledger, &admitted).map_err(|refusal| self.deny(&refusal))?;
-        settlement.hold(admission, input);
         let deadline = settlement.started() + route.timeouts.total;
         let context = ResponseContext {
             created: now.as_second(),

@@ -19,6 +19,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_SLUICE_ROUTE: HeaderName = HeaderName::from_static("x-sluice-route");
 const X_SLUICE_TARGET: HeaderName = HeaderName::from_static("x-sluice-target");
 const X_SLUICE_ATTEMPTS: HeaderName = HeaderName::from_static("x-sluice-attempts");
+const X_SLUICE_DOWNGRADED: HeaderName = HeaderName::from_static("x-sluice-downgraded");
 const X_SLUICE_DROPPED: HeaderName = HeaderName::from_static("x-sluice-dropped");
 const X_SLUICE_ESTIMATED: HeaderName = HeaderName::from_static("x-sluice-estimated");
 const X_SLUICE_COST: HeaderName = HeaderName::from_static("x-sluice-cost-usd");
@@ -133,6 +134,7 @@ pub fn describe(headers: &mut HeaderMap, record: &Record) {
     text(X_REQUEST_ID, &record.request_id);
     text(X_SLUICE_ROUTE, &record.route);
     text(X_SLUICE_TARGET, &record.target);
+    text(X_SLUICE_DOWNGRADED, &record.downgraded);
     text(X_SLUICE_DROPPED, &record.dropped);
     if record.estimated {
         headers.insert(X_SLUICE_ESTIMATED, HeaderValue::from_static("true"));

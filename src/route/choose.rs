@@ -116,6 +116,23 @@ pub fn choose(routes: &RouteTable, asked: &Asked<'_>) -> Result<Choice, Refused>
     Ok(Choice { route, rule, candidates, unevaluated })
 }
 
+/// The targets of the request's route that serve this model, and the rule that has them: `first` if it
+/// has some, else the first in order, whatever its condition. `None` if there is no such target.
+pub fn serving(
+    routes: &RouteTable,
+    asked: &Asked<'_>,
+    (first, model): (&Arc<Rule>, &str),
+) -> Option<(Arc<Rule>, Vec<Candidate>)> {
+    let found = routes.find(&asked.sought())?;
+    let others = found.route.rules.iter().filter(|rule| !Arc::ptr_eq(rule, first));
+    let usable = others.filter(|rule| rule.fault.is_none());
+    std::iter::once(first).chain(usable).find_map(|rule| {
+        let able = targets(rule, asked, found.star).filter_map(|(_, found)| found.ok());
+        let candidates: Vec<_> = able.filter(|candidate| *candidate.model == *model).collect();
+        (!candidates.is_empty()).then(|| (Arc::clone(rule), candidates))
+    })
+}
+
 impl<'a> Asked<'a> {
     /// What decides between routes.
     pub fn sought(&self) -> Sought<'a> {

@@ -21,6 +21,8 @@ pub struct Budget {
     pub providers: Vec<ObjectName>,
     /// One counter for each value of these together.
     pub per: Vec<Dimension>,
+    /// The served model that takes over requests which do not fit; `None` refuses them.
+    pub downgrade: Option<Arc<str>>,
     /// Models without a price.
     pub unpriced: Unpriced,
 }

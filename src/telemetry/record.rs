@@ -105,6 +105,8 @@ pub struct Record {
     pub hedge_cost: Option<NanoUsd>,
     /// Who names the price: `provider`, `overlay`, `builtin`.
     pub price_source: &'static str,
+    /// The budget that was full, so that another model served; empty if none was.
+    pub downgraded: Arc<str>,
     /// Parameters that the target could not take.
     pub dropped: String,
     /// How it ended.
@@ -262,6 +264,7 @@ impl Record {
         members.usd(name!("cost_usd"), self.cost);
         members.usd(name!("hedge_cost_usd"), self.hedge_cost);
         members.text(name!("price_source"), self.price_source);
+        members.text(name!("downgraded"), &self.downgraded);
         members.text(name!("dropped"), &brief(&self.dropped));
         members.text(name!("outcome"), self.outcome.as_str());
         out.push(b'}');

@@ -453,6 +453,7 @@ pub fn budget(unit: Unit, amount: u64) -> Arc<Budget> {
         models: Vec::new(),
         providers: Vec::new(),
         per: Vec::new(),
+        downgrade: None,
         unpriced: Unpriced::Deny,
     })
 }

@@ -19,6 +19,7 @@ mod conversations;
 mod crossing;
 mod direct;
 mod direct_budgets;
+mod downgrade;
 mod fallback;
 mod fidelity;
 mod fixture;

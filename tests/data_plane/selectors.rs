@@ -40,7 +40,7 @@ impl Objects {
             let target = json!({"providerRef": {"name": provider}, "model": served});
             let spec = json!({
                 "models": [model],
-                "access": {"allow": [{"namespaces": {}}]},
+                "access": {"allow": [{"apiKeys": {"namespaces": {}}}]},
                 "rules": [{"targets": [target]}],
             });
             let (name, route) = object(name, &[("tier", tier)], spec);

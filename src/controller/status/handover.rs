@@ -159,6 +159,7 @@ mod tests {
             models: Vec::new(),
             providers: Vec::new(),
             per: Vec::new(),
+            downgrade: None,
             unpriced: Unpriced::Deny,
         }
     }

@@ -72,6 +72,7 @@ fn budget(unit: Unit, amount: u64, per: Vec<Dimension>) -> Budget {
         models: Vec::new(),
         providers: Vec::new(),
         per,
+        downgrade: None,
         unpriced: Unpriced::Deny,
     }
 }

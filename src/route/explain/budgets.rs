@@ -36,7 +36,7 @@ pub(super) fn never_fits(
     });
     let ledger = Arc::new(Ledger::new(Arc::new(At(request.asked.now))));
     match ledger.reserve(demands.collect(), Duration::ZERO) {
-        Err(refusal) => Some(refusal),
+        Err(refusal) => Some(*refusal),
         Ok(reservation) => {
             reservation.release();
             None
