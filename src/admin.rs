@@ -1,10 +1,11 @@
-//! The admin port: health, readiness, metrics and the configuration dump.
+//! The admin port: health, readiness, metrics, what was used, and the configuration dump.
 //!
 //! A separate listener, so that it can stay on loopback while the data port is public. It reads and
 //! never changes anything.
 
 mod config_dump;
 mod targets;
+mod usage;
 
 use std::{
     net::SocketAddr,
@@ -17,12 +18,14 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
+use jiff::Timestamp;
 use prometheus::{Registry, TextEncoder};
 
 use crate::{
     proxy::{Pipeline, server::DrainSignal},
     snapshot::{Provider, Published, SecretString},
     source::Current,
+    usage::Rollup,
 };
 
 /// What the admin port reports on.
@@ -40,6 +43,10 @@ pub struct Admin {
     pub registry: Registry,
     /// What serves requests, and knows how targets do.
     pub pipeline: Option<Arc<Pipeline>>,
+    /// What requests have used.
+    pub usage: Arc<Rollup>,
+    /// The name of this replica.
+    pub replica: String,
     /// Token for `/debug/` and `/api/`.
     pub token: Option<SecretString>,
 }
@@ -60,14 +67,15 @@ impl Admin {
             "/metrics" => self.metrics(),
             "/debug/config" if self.may_debug(request, peer) => self.config(),
             "/api/targets" if self.may_debug(request, peer) => self.targets(),
-            "/debug/config" | "/api/targets" => text(
+            "/api/usage" if self.may_debug(request, peer) => self.usage(request),
+            "/debug/config" | "/api/targets" | "/api/usage" => text(
                 StatusCode::FORBIDDEN,
                 "the configuration is shown on loopback, or to callers with the token of \
                  admin.tokenFile (Authorization: Bearer)\n",
             ),
             _ => text(
                 StatusCode::NOT_FOUND,
-                "here are /healthz, /readyz, /metrics, /api/targets and /debug/config\n",
+                "here are /healthz, /readyz, /metrics, /api/targets, /api/usage and /debug/config\n",
             ),
         }
     }
@@ -104,6 +112,14 @@ impl Admin {
         let backends = |provider: &Provider| pipeline.backends(provider);
         let list = targets::list(&self.published.load_full(), pipeline.targets(), backends);
         respond(StatusCode::OK, "application/json", format!("{list:#}\n"))
+    }
+
+    fn usage<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let query = request.uri().query().unwrap_or_default();
+        match usage::answer((&self.usage, &self.replica), query, Timestamp::now()) {
+            (StatusCode::OK, json) => respond(StatusCode::OK, "application/json", json),
+            (status, message) => text(status, &message),
+        }
     }
 
     /// Loopback callers may; others need the token.

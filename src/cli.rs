@@ -11,6 +11,7 @@ mod keys;
 mod output;
 mod prices;
 mod run;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum Command {
     Keys(keys::Command),
     /// Print what models cost, and who says so.
     Prices(prices::Args),
+    /// Say what requests have used, by whom and for what.
+    Usage(usage::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Crds(args) => crds::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Prices(args) => prices::run(&args),
+        Command::Usage(args) => usage::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("sluice: {error:#}");

@@ -16,6 +16,7 @@ use crate::{
     api::duration::Duration,
     proxy::{self, server::ServerLimits},
     telemetry::log,
+    usage::Dimension,
 };
 
 pub use overrides::Override;
@@ -39,6 +40,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// Prices of models.
     pub prices: Prices,
+    /// What is kept over the end of the process.
+    pub store: Store,
 }
 
 /// The gateway itself.
@@ -157,12 +160,39 @@ impl Default for Prices {
     }
 }
 
-/// Logs.
+/// What is kept over the end of the process.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Store {
+    /// A folder of this gateway's own, for what requests have used; none: that is kept in memory.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Logs and metrics.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Telemetry {
     /// How logs are written.
     pub logs: Logs,
+    /// Metrics beside those that are always there.
+    pub metrics: Metrics,
+}
+
+/// Counters of what is used, by labels of one's own choice.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Metrics {
+    /// What `sluice_usage_*` is counted by; empty: these series are not there.
+    pub labels: Vec<Dimension>,
+    /// Combinations of values that have series of their own; what comes beyond counts as `other`.
+    /// Default 1000.
+    pub max_series: usize,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { labels: Vec::new(), max_series: 1000 }
+    }
 }
 
 /// How logs are written.
@@ -245,6 +275,12 @@ impl Config {
                 return Err(fail(format!(
                     "{name:?} is no namespace: a name has lower case letters, digits and -, at most 63"
                 )));
+            }
+        }
+        let labels = &config.telemetry.metrics.labels;
+        for (at, label) in labels.iter().enumerate() {
+            if labels.iter().take(at).any(|other| other == label) {
+                return Err(fail(format!("telemetry.metrics.labels names {label} twice")));
             }
         }
         Ok(config)

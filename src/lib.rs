@@ -17,6 +17,7 @@
 //! | [`route`] | choosing a target: health, speed, limits and sessions; time is injected |
 //! | [`proxy`] | the data plane: from an accepted connection to an answer |
 //! | [`controller`] | rebuild and publish; status, Lease, Events |
+//! | [`usage`], [`state`] | what requests have used, added up; the folder where that is kept |
 //! | [`telemetry`], [`admin`] | logs, metrics, records; the admin port |
 //! | [`config`], [`runtime`], [`cli`] | the process: its settings, its tasks, its commands |
 //!
@@ -49,4 +50,6 @@ pub mod runtime;
 pub mod schema;
 pub mod snapshot;
 pub mod source;
+pub mod state;
 pub mod telemetry;
+pub mod usage;

@@ -8,6 +8,7 @@ mod error;
 mod handler;
 mod series;
 mod socket;
+mod usage;
 
 use std::{
     path::PathBuf,
@@ -25,7 +26,7 @@ use crate::{
     admin::Admin,
     budget::{Ledger, SystemClock},
     compile::{Inputs, Settings},
-    config::Config,
+    config::{self, Config},
     controller::{self, Control, LeaseName, Outcome, Rebuild},
     credential::Environment,
     proxy::{
@@ -35,7 +36,7 @@ use crate::{
     route::Targets,
     snapshot::{Published, SecretString},
     source::{Current, cluster::ClusterConfig, directory},
-    telemetry::{AccessLog, Metrics, Writer, control::ControlMetrics},
+    telemetry::{AccessLog, Metrics, Spend, Writer, control::ControlMetrics},
 };
 
 pub use error::RuntimeError;
@@ -82,6 +83,8 @@ struct Process {
     control: Vec<JoinHandle<()>>,
     /// Writes access records.
     records: Writer,
+    /// Keeps what was used.
+    usage: usage::Keeper,
 }
 
 /// What the parts share.
@@ -110,6 +113,7 @@ impl Process {
             stop_control: CancellationToken::new(),
             control: Vec::new(),
             records: shared.log.start(std::io::stderr()).map_err(RuntimeError::Threads)?,
+            usage: usage::keep(shared.log.usage(), config.store.state_dir.as_deref())?,
         };
         let pipeline = process.pipeline(config, &shared, allow_loopback)?;
         process.start_admin(config, &shared, &pipeline)?;
@@ -152,6 +156,8 @@ impl Process {
             drain: self.drain.clone(),
             registry: shared.metrics.registry.clone(),
             pipeline: Some(pipeline.clone()),
+            usage: shared.log.usage().clone(),
+            replica: controller::lease::identity(),
             token: config.admin.token_file.as_deref().map(read_token).transpose()?,
         };
         let listener = socket::bind(config.admin.address, "admin", None)?;
@@ -270,6 +276,7 @@ impl Process {
             let _ = task.await;
         }
         self.records.stop();
+        self.usage.stop();
         tracing::info!("stopped");
     }
 }
@@ -290,13 +297,18 @@ pub(crate) fn settings(config: &Config, allow_loopback: bool) -> Settings {
 impl Shared {
     fn new(config: &Config, allow_loopback: bool) -> Result<Self, RuntimeError> {
         let metrics = Arc::new(Metrics::new()?);
+        let config::Metrics { labels, max_series } = &config.telemetry.metrics;
+        let spend = match labels.is_empty() {
+            true => None,
+            false => Some(Spend::register(labels, *max_series, &metrics.registry)?),
+        };
         let settings = settings(config, allow_loopback);
         Ok(Self {
             current: Current::new(Inputs { settings, ..Inputs::default() }),
             published: Arc::new(Published::default()),
             ledger: Arc::new(Ledger::new(Arc::new(SystemClock))),
             control_metrics: ControlMetrics::new(&metrics.registry)?,
-            log: AccessLog::new(config.telemetry.logs.format, &metrics.registry)?,
+            log: AccessLog::counting(config.telemetry.logs.format, &metrics.registry, spend)?,
             metrics,
             outcome: watch::Sender::default(),
         })

@@ -5,9 +5,12 @@ pub mod control;
 pub mod log;
 pub mod metrics;
 pub mod record;
+mod spend;
 pub mod targets;
+mod usage;
 
 pub use access_log::{AccessLog, Writer};
 pub use metrics::Metrics;
 pub use record::{AttemptRecord, Outcome, Record, brief};
+pub use spend::Spend;
 pub use targets::{AccountSample, Samples, TargetGauges, TargetSample};

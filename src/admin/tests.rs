@@ -28,6 +28,8 @@ fn admin(token: Option<&str>) -> Admin {
         drain: DrainSignal::new(),
         registry: prometheus::Registry::new(),
         pipeline: None,
+        usage: Arc::new(crate::usage::Rollup::new(jiff::Timestamp::now())),
+        replica: "sluice-0".into(),
         token: token.map(|token| SecretString::new(token.to_owned())),
     }
 }
@@ -63,9 +65,13 @@ fn configuration_is_shown_on_loopback_or_to_the_token() {
     assert_eq!(get(&open, "/debug/config", LOCAL, None), StatusCode::OK);
     assert_eq!(get(&open, "/debug/config", REMOTE, None), StatusCode::FORBIDDEN);
     assert_eq!(get(&open, "/api/targets", REMOTE, None), StatusCode::FORBIDDEN);
+    assert_eq!(get(&open, "/api/usage?by=team", LOCAL, None), StatusCode::OK);
+    assert_eq!(get(&open, "/api/usage", REMOTE, None), StatusCode::FORBIDDEN);
     let guarded = admin(Some("t0ken"));
     assert_eq!(get(&guarded, "/debug/config", REMOTE, Some("t0ken")), StatusCode::OK);
     assert_eq!(get(&guarded, "/debug/config", REMOTE, Some("t0ke")), StatusCode::FORBIDDEN);
+    assert_eq!(get(&guarded, "/api/usage", REMOTE, Some("t0ken")), StatusCode::OK);
+    assert_eq!(get(&guarded, "/api/usage", LOCAL, None), StatusCode::FORBIDDEN);
     assert_eq!(get(&guarded, "/debug/config", LOCAL, None), StatusCode::FORBIDDEN);
 }
 

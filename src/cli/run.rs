@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// Whoever may write an AIProvider then reaches what listens on the gateway's loopback.
     #[arg(long)]
     allow_loopback_upstreams: bool,
+    /// A folder of this gateway's own where what requests have used is kept over a restart.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
     /// One value of the configuration, for example limits.drain=10s.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -82,6 +85,9 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
     }
     if let Some(address) = args.admin {
         config.admin.address = address;
+    }
+    if let Some(folder) = &args.state_dir {
+        config.store.state_dir = Some(folder.clone());
     }
     Ok(config)
 }

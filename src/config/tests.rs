@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigError, Override, log::Format};
+use super::{Config, ConfigError, Dimension, Override, log::Format};
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     let value = Config::parse(Path::new("sluice.yaml"), text)?;
@@ -93,4 +93,25 @@ fn the_override_that_is_wrong_is_blamed_and_not_a_later_one() {
 #[test]
 fn variables_of_others_are_left_alone() {
     assert_eq!(load(&[], &[("SLUICE_FIXTURES", "x"), ("HOME", "y")]).unwrap().listeners.len(), 1);
+}
+
+#[test]
+fn labels_of_usage_are_dimensions_each_once() {
+    let config = load(&["telemetry.metrics.labels=[team, app]"], &[]).unwrap();
+    assert_eq!(config.telemetry.metrics.labels, [Dimension::Team, Dimension::App]);
+    assert_eq!(config.telemetry.metrics.max_series, 1000);
+    for (flag, expected) in [
+        ("telemetry.metrics.labels=[user]", "consumer"),
+        ("telemetry.metrics.labels=[team, team]", "names team twice"),
+    ] {
+        let error = load(&[flag], &[]).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn nothing_is_kept_where_no_folder_is_named() {
+    assert_eq!(load(&[], &[]).unwrap().store.state_dir, None);
+    let config = load(&[], &[("SLUICE_STORE__STATE_DIR", "/var/lib/sluice")]).unwrap();
+    assert_eq!(config.store.state_dir, Some("/var/lib/sluice".into()));
 }

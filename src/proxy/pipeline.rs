@@ -379,6 +379,7 @@ pub(super) fn note_consumer(record: &mut Record, consumer: Option<&Consumer>) {
         record.consumer = Arc::clone(consumer.name.path());
         record.team = consumer.team.clone().unwrap_or_default();
         record.app = consumer.app.clone().unwrap_or_default();
+        record.environment = consumer.environment.clone().unwrap_or_default();
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::proxy::server::{BindError, TlsError};
+use crate::{
+    proxy::server::{BindError, TlsError},
+    state::StateError,
+};
 
 /// Why a process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,9 @@ pub enum RuntimeError {
         /// Why.
         source: io::Error,
     },
+    /// The folder of `--state-dir` cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// TLS towards providers cannot be set up.
     #[error("cannot set up TLS towards providers")]
     Tls(#[from] rustls::Error),

@@ -1,4 +1,5 @@
-//! Writes access records: a line each, gathered in memory and written by a thread of its own.
+//! Takes the record of every request: adds up what it used, and writes it as a line, gathered in memory
+//! and written by a thread of its own.
 //!
 //! A request pays for formatting its line and for nothing else: no system call, no wake-up. Lines wait
 //! at most [`FLUSH_EVERY`]; if standard error takes nothing for so long that [`MAX_WAITING`] bytes wait,
@@ -14,10 +15,13 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 
-use super::{Record, log::Format};
+use crate::usage::Rollup;
+
+use super::{Record, Spend, log::Format};
 
 /// How long a line waits at most.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -35,6 +39,8 @@ pub struct AccessLog {
     is_wanted: bool,
     waiting: Mutex<Vec<u8>>,
     dropped: IntCounter,
+    usage: Arc<Rollup>,
+    spend: Option<Spend>,
 }
 
 /// The thread that writes what an [`AccessLog`] has gathered.
@@ -50,15 +56,38 @@ impl AccessLog {
     /// # Errors
     /// If its metric is registered already.
     pub fn new(format: Format, registry: &prometheus::Registry) -> prometheus::Result<Arc<Self>> {
+        Self::counting(format, registry, None)
+    }
+
+    /// The same, which also counts what is used into series of their own.
+    ///
+    /// # Errors
+    /// If its metric is registered already.
+    pub fn counting(
+        format: Format,
+        registry: &prometheus::Registry,
+        spend: Option<Spend>,
+    ) -> prometheus::Result<Arc<Self>> {
         let help = "Access records dropped because standard error did not take them";
         let dropped = IntCounter::new("sluice_access_records_dropped_total", help)?;
         registry.register(Box::new(dropped.clone()))?;
         let is_wanted = tracing::enabled!(target: TARGET, tracing::Level::INFO);
-        Ok(Arc::new(Self { format, is_wanted, waiting: Mutex::default(), dropped }))
+        let usage = Arc::new(Rollup::new(Timestamp::now()));
+        Ok(Arc::new(Self { format, is_wanted, waiting: Mutex::default(), dropped, usage, spend }))
     }
 
-    /// Adds a record.
+    /// What the records taken so far add up to.
+    pub fn usage(&self) -> &Arc<Rollup> {
+        &self.usage
+    }
+
+    /// Takes a record.
     pub fn write(&self, record: &Record) {
+        let (names, sums) = (record.names(), record.sums());
+        self.usage.add(Timestamp::now(), &names, &sums);
+        if let Some(spend) = &self.spend {
+            spend.count(&names, &sums);
+        }
         if !self.is_wanted {
             return;
         }

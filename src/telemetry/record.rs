@@ -75,6 +75,8 @@ pub struct Record {
     pub team: Arc<str>,
     /// `sluice.dev/app`.
     pub app: Arc<str>,
+    /// `sluice.dev/environment`.
+    pub environment: Arc<str>,
     /// The end user that the caller names.
     pub user: String,
     /// Path of the endpoint; of a direct call the part that its grant names.
@@ -238,6 +240,7 @@ impl Record {
         members.text(name!("consumer"), &self.consumer);
         members.text(name!("team"), &self.team);
         members.text(name!("app"), &self.app);
+        members.text(name!("environment"), &self.environment);
         members.text(name!("user"), &brief(&self.user));
         members.text(name!("endpoint"), &self.endpoint);
         members.number(name!("status"), self.status.into());

@@ -79,18 +79,24 @@ const RULES: &[Rule] = &[
         never: &["kube", "k8s_openapi"],
     },
     Rule {
+        module: "usage",
+        may_use: &["budget"],
+        never: &["tokio", "hyper", "kube", "k8s_openapi", "Timestamp::now", "std::fs"],
+    },
+    Rule { module: "state", may_use: &["usage"], never: &["tokio", "hyper", "kube"] },
+    Rule {
         module: "telemetry",
-        may_use: &["llm", "budget", "snapshot"],
+        may_use: &["llm", "budget", "snapshot", "usage"],
         never: &["kube", "hyper"],
     },
     Rule {
         module: "admin",
-        may_use: &["snapshot", "source", "telemetry", "budget", "llm", "proxy", "route"],
+        may_use: &["snapshot", "source", "telemetry", "budget", "llm", "proxy", "route", "usage"],
         never: &["kube", "k8s_openapi"],
     },
     Rule {
         module: "config",
-        may_use: &["api", "proxy", "telemetry"],
+        may_use: &["api", "proxy", "telemetry", "usage"],
         never: &["kube", "hyper", "tokio"],
     },
 ];
