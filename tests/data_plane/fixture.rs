@@ -34,6 +34,7 @@ use sluice::{
         Route, RouteTable, Rule, SecretString, Selector, Snapshot, Target, TargetModel, Unpriced,
     },
     telemetry::{AccessLog, Metrics, log::Format},
+    usage::Rollup,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +51,7 @@ pub struct Gateway {
     pub published: Arc<Published>,
     pub drain: DrainSignal,
     pub permits: Arc<Permits>,
+    pub usage: Arc<Rollup>,
     records: Records,
     client: Client<HttpConnector, Full<Bytes>>,
     shutdown: CancellationToken,
@@ -140,6 +142,7 @@ impl Gateway {
         let records = Records::default();
         // It ends with the process.
         drop(log.start(records.clone()).unwrap());
+        let usage = Arc::clone(log.usage());
         let published = Arc::new(Published::default());
         if is_live {
             published.publish(Arc::new(snapshot(routes)));
@@ -172,7 +175,18 @@ impl Gateway {
         // Less than the server waits, or a request would meet a connection that is just being closed.
         let idle = Duration::from_secs(5);
         let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(idle).build_http();
-        Self { address, ledger, metrics, published, drain, permits, records, client, shutdown }
+        Self {
+            address,
+            ledger,
+            metrics,
+            published,
+            drain,
+            permits,
+            usage,
+            records,
+            client,
+            shutdown,
+        }
     }
 
     /// Begins a shutdown.

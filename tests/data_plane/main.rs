@@ -49,4 +49,5 @@ mod streams;
 mod strict;
 mod units;
 mod upstream;
+mod usage;
 mod whole;

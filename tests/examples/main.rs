@@ -13,6 +13,7 @@ mod check;
 mod explain;
 mod prices;
 mod upstream;
+mod usage;
 
 use std::{path::PathBuf, process::Command};
 

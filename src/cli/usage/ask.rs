@@ -30,9 +30,10 @@ pub(super) fn report(
         url.scheme_str() == Some("http") && url.host().is_some(),
         "--url {url}: write the address of an admin port, for example http://127.0.0.1:9090"
     );
-    let base = url.to_string();
+    let url = url.to_string();
+    let base = url.trim_end_matches('/');
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    let mut request = Request::get(format!("{}/api/usage?{query}", base.trim_end_matches('/')));
+    let mut request = Request::get(format!("{base}/api/usage?{query}"));
     if let Some(path) = token {
         let token = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
