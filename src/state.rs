@@ -1,5 +1,5 @@
 //! The folder of `--state-dir`: what a gateway keeps over its end, where no cluster keeps it. Owns the
-//! files and when they are on the disk; what stands in them is the business of [`usage`].
+//! files and when they are on the disk; what stands in them is the business of [`usage`](crate::usage).
 //!
 //! `usage.journal` grows by what has changed, each time followed by `fdatasync`. It is written anew,
 //! under another name, synced and renamed, at each start, when hours become days and when it has grown
