@@ -86,9 +86,11 @@ impl Rollup {
     pub fn restore(&self, now: Timestamp, saved: Saved) {
         let mut history = self.history.lock();
         *history = History { since: saved.since, ..History::new(now.as_second()) };
-        let hours = saved.kept.iter().filter(|kept| kept.period == Period::Hour);
-        // A clock that was set back goes on in the hour that it had come to.
-        history.hour = hours.map(|kept| kept.start).fold(history.hour, i64::max);
+        let next = history.hour + HOUR;
+        let is_next = |kept: &Kept| kept.period == Period::Hour && kept.start == next;
+        if saved.kept.iter().any(is_next) {
+            history.hour = next;
+        }
         for kept in saved.kept {
             let buckets = match kept.period {
                 Period::Hour => &mut history.hours,
@@ -97,18 +99,11 @@ impl Rollup {
             let bucket = Arc::make_mut(buckets.entry(kept.start).or_default());
             bucket.insert(kept.combination, kept.sums);
         }
-        let hour = history.hour;
-        let live = history.hours.remove(&hour).unwrap_or_default();
-        self.combinations.store(live.len(), Ordering::Relaxed);
+        self.combinations.store(0, Ordering::Relaxed);
         for shard in &self.shards {
-            *shard.lock() = Shard { hour, entries: HashMap::default() };
+            *shard.lock() = Shard { hour: history.hour, entries: HashMap::default() };
         }
-        for (combination, sums) in live.iter() {
-            let hash = self.hasher.hash_one(combination.names());
-            let entry =
-                Entry { combination: Arc::clone(combination), sums: *sums, is_written: false };
-            self.shard(hash).lock().entries.insert(hash, entry);
-        }
+        self.resume(&mut history);
         history.roll();
     }
 
@@ -124,7 +119,7 @@ impl Rollup {
     fn put(&self, hour: i64, names: &Names<'_>, used: &Sums) -> bool {
         let hash = self.hasher.hash_one(names);
         let mut shard = self.shard(hash).lock();
-        if shard.hour < hour {
+        if is_other_hour(shard.hour, hour) {
             drop(shard);
             drop(self.turn(hour));
             shard = self.shard(hash).lock();
@@ -159,11 +154,10 @@ impl Rollup {
         &self.shards[(hash >> (u64::BITS - bits)) as usize]
     }
 
-    /// Makes `hour` the one that is not over, if it is later. A clock that is set back goes on in the
-    /// hour that it had come to.
+    /// Makes `hour` the one that is not over.
     fn turn(&self, hour: i64) -> MutexGuard<'_, History> {
         let mut history = self.history.lock();
-        if history.hour >= hour {
+        if !is_other_hour(history.hour, hour) {
             return history;
         }
         history.hour = hour;
@@ -180,7 +174,24 @@ impl Rollup {
                 history.take(over.hour, combination, sums);
             }
         }
+        self.resume(&mut history);
         history
+    }
+
+    /// Goes on in the hour that is not over from what is known of it: after a restart, or where the
+    /// clock was set back.
+    fn resume(&self, history: &mut History) {
+        let known = history.hours.remove(&history.hour).unwrap_or_default();
+        for (combination, sums) in known.iter() {
+            let hash = self.hasher.hash_one(combination.names());
+            let combination = Arc::clone(combination);
+            let new = Entry { combination, sums: Sums::default(), is_written: false };
+            let mut shard = self.shard(hash).lock();
+            let entry = shard.entries.entry(hash).or_insert(new);
+            entry.sums += *sums;
+            entry.is_written = false;
+        }
+        self.combinations.fetch_add(known.len(), Ordering::Relaxed);
     }
 
     /// Makes days of old hours and forgets old days. To be called now and then: requests do not.
@@ -234,6 +245,13 @@ impl Rollup {
         buckets.push((Period::Hour, history.hour, Arc::new(live)));
         View { since: history.since, first_hour: history.first_hour(), buckets }
     }
+}
+
+/// Whether a request that ends in `hour` belongs to another one than that which is not over. Requests
+/// that end at the same moment may disagree about it, and clocks are set back a little: they go on in the
+/// hour that they had come to.
+fn is_other_hour(live: i64, hour: i64) -> bool {
+    hour > live || hour < live - HOUR
 }
 
 /// All hours and days that are over.
