@@ -173,6 +173,10 @@ impl<O: Observer> PassthroughStream<O> {
     ) -> Result<(), StreamFault> {
         let (mut kept_from, mut start) = (0, 0);
         for &end in ends {
+            // What follows the end is not for the caller.
+            if self.progress.terminated {
+                break;
+            }
             let frame = Frame::parse(run.get(start..end).unwrap_or_default());
             let pass = self.observe(&frame);
             if let (Some(array), Ok(Pass::Forward)) = (&mut self.array, &pass) {
@@ -215,7 +219,9 @@ impl<O: Observer> StreamTranslator for PassthroughStream<O> {
 
     fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
         let rest = self.frames.finish();
-        let before = self.progress.terminated;
+        if self.progress.terminated && self.array.is_none() {
+            return Ok(());
+        }
         let last = Frame::parse(&rest);
         let blank = rest.trim_ascii().is_empty();
         let pass = match blank {
@@ -232,7 +238,7 @@ impl<O: Observer> StreamTranslator for PassthroughStream<O> {
                 element(array, &last, out);
             }
             out.push(Bytes::from_static(array.end()));
-        } else if !before && !blank {
+        } else if !blank {
             // The terminator came without its blank line; without one a client would ignore it.
             out.push(Bytes::from([rest.trim_ascii_end(), b"\n\n"].concat()));
         } else if !rest.is_empty() {

@@ -33,6 +33,10 @@ pub struct BodyError;
 
 /// Bytes read from a provider at most before the caller's connection gets its turn.
 const BURST: usize = 64 << 10;
+/// How long a caller has after a time limit to take what is said about it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Pieces that a provider may have ready one after the other before the time limits are looked at.
+const PIECES: u8 = 8;
 /// How long a provider may keep its connection open after the end of its stream.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -109,6 +113,7 @@ impl Body {
             timer,
             silent_since: None,
             commented_at: now,
+            unseen: 0,
         };
         if ended {
             stream.complete();
@@ -119,6 +124,14 @@ impl Body {
     /// The answer of a direct call.
     pub(super) fn download(download: Download) -> Self {
         Self::of(Inner::Download(Box::new(download)))
+    }
+
+    /// When a stream must have ended, its last words included: who reads slowly is told them.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.inner {
+            Inner::Stream(stream) => Some(stream.pace.deadline + LAST_WORDS),
+            Inner::Whole(_) | Inner::Download(_) => None,
+        }
     }
 
     fn of(inner: Inner) -> Self {
@@ -207,11 +220,17 @@ struct Stream {
     /// Since when the provider has had nothing, while it was being asked.
     silent_since: Option<Instant>,
     commented_at: Instant,
+    /// Pieces since the time limits were looked at.
+    unseen: u8,
 }
 
 impl Stream {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
+            self.unseen += 1;
+            if self.unseen > PIECES {
+                self.look_at_time();
+            }
             let waiting = match self.upstream {
                 Some(_) => self.read(cx).is_pending(),
                 None => false,
@@ -240,6 +259,13 @@ impl Stream {
                     self.silent_since = None;
                     let Ok(data) = frame.into_data() else { continue };
                     burst += data.len();
+                    // Whatever comes after the terminator is of no interest.
+                    if self.translator.progress().terminated {
+                        if !data.trim_ascii().is_empty() {
+                            self.complete();
+                        }
+                        continue;
+                    }
                     if let Err(fault) = self.translator.push(data, &mut self.out) {
                         self.break_off_by(fault);
                     } else if self.translator.progress().content
@@ -252,18 +278,28 @@ impl Stream {
                     Ok(()) => self.complete(),
                     Err(fault) => self.break_off_by(fault),
                 },
-                // Whatever comes after the terminator is of no interest.
-                Poll::Ready(Some(Err(_))) if self.translator.progress().terminated => {
-                    self.complete();
-                }
                 Poll::Ready(Some(Err(_))) => self.break_off_by(StreamFault::Truncated),
             }
         }
         Poll::Ready(())
     }
 
+    /// The limits that hold for a provider that always has something, too.
+    fn look_at_time(&mut self) {
+        self.unseen = 0;
+        if self.upstream.is_none() {
+            return;
+        }
+        if self.pace.expired.is_reached() {
+            self.break_off(shutting_down(), End::Unjudged);
+        } else if Instant::now() >= self.pace.deadline {
+            self.break_off(late(true), End::Unjudged);
+        }
+    }
+
     /// The provider has nothing now: looks at the time limits. Ready when something has changed.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.unseen = 0;
         loop {
             let now = Instant::now();
             let silent = *self.silent_since.get_or_insert(now);
@@ -320,8 +356,12 @@ impl Stream {
         self.break_off(stream_error(fault), end);
     }
 
-    /// Ends the stream with an error and without a terminator. `end`: what it says about the target.
+    /// Ends the stream with an error and without a terminator, unless it is complete already. `end`:
+    /// what it says about the target.
     fn break_off(&mut self, mut error: ApiError, end: End) {
+        if self.translator.progress().terminated {
+            return self.complete();
+        }
         self.quotable.mask_error(&mut error);
         self.upstream = None;
         self.is_broken = matches!(self.form, Form::Opaque(_));
@@ -335,9 +375,17 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // Still here: the caller has left. What it got until now is charged.
-        if let Some(mut settlement) = self.settlement.take() {
-            settlement.delivered(self.translator.progress());
+        // Still here: the caller has left, or was cut off. What it got until now is charged.
+        let Some(mut settlement) = self.settlement.take() else { return };
+        let progress = self.translator.progress();
+        settlement.delivered(progress);
+        if progress.terminated && self.out.is_empty() {
+            // It has all of it, and did not wait for the provider to close.
+            settlement.complete();
+        } else if self.pace.expired.is_reached() {
+            settlement.incomplete(&shutting_down().code, End::Unjudged);
+        } else if Instant::now() >= self.pace.deadline {
+            settlement.incomplete(&late(true).code, End::Unjudged);
         }
     }
 }

@@ -13,6 +13,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -58,6 +59,11 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// When an answer must have ended: whose client takes nothing of it any longer is cut off then.
+    fn deadline(_body: &Self::Body) -> Option<Instant> {
+        None
+    }
 
     /// A request was refused with 503 because too many are under way: [`Self::handle`] never sees it.
     fn overloaded(&self) {}

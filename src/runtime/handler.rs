@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use crate::{
     admin::Admin,
@@ -39,6 +40,10 @@ impl Handler for DataHandler {
         _: SocketAddr,
     ) -> Response<Self::Body> {
         self.0.handle(request).await
+    }
+
+    fn deadline(body: &Body) -> Option<Instant> {
+        body.deadline()
     }
 
     fn overloaded(&self) {

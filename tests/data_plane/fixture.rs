@@ -96,6 +96,10 @@ impl Handler for Data {
     async fn handle(self: &Arc<Self>, request: Request<Incoming>, _: SocketAddr) -> Response<Body> {
         self.0.handle(request).await
     }
+
+    fn deadline(body: &Body) -> Option<tokio::time::Instant> {
+        body.deadline()
+    }
 }
 
 /// What is around a gateway.

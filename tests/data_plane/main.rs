@@ -20,6 +20,7 @@ mod crossing;
 mod direct;
 mod direct_budgets;
 mod downgrade;
+mod endings;
 mod fallback;
 mod fidelity;
 mod fixture;

@@ -22,6 +22,8 @@ pub enum Step {
     Raw(Vec<u8>),
     /// Send one chunk of a chunked body, in one write.
     Chunk(Vec<u8>),
+    /// Send the same chunk again and again until the peer leaves.
+    Endless(Vec<u8>),
     /// Send the end of a chunked body; the connection stays open for the next request.
     End,
     /// Wait until the test opens the gate.
@@ -234,11 +236,14 @@ async fn play(stream: &mut TcpStream, script: Script) -> Outcome {
     for step in script {
         let sent = match step {
             Step::Raw(bytes) => stream.write_all(&bytes).await,
-            Step::Chunk(bytes) => {
-                let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
-                framed.extend_from_slice(&bytes);
-                framed.extend_from_slice(b"\r\n");
-                stream.write_all(&framed).await
+            Step::Chunk(bytes) => stream.write_all(&framed(&bytes)).await,
+            Step::Endless(bytes) => {
+                let framed = framed(&bytes);
+                loop {
+                    if let Err(error) = stream.write_all(&framed).await {
+                        break Err(error);
+                    }
+                }
             }
             Step::End => stream.write_all(b"0\r\n\r\n").await,
             Step::Wait(gate) => tokio::select! {
@@ -263,6 +268,11 @@ async fn play(stream: &mut TcpStream, script: Script) -> Outcome {
         }
     }
     Outcome::Open
+}
+
+/// A chunk of a chunked body.
+fn framed(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
 /// Ready when the peer has closed or reset the connection. Bytes of a next request stay unread.

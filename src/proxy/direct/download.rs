@@ -17,6 +17,11 @@ use super::{
     settle::Settlement,
 };
 
+/// Pieces that a provider may have ready one after the other before the time limits are looked at.
+const PIECES: u8 = 8;
+const SHUTTING_DOWN: &str = "gateway_shutting_down";
+const LATE: &str = "upstream_timeout";
+
 /// Time limits of an answer.
 pub struct Pace {
     /// Longest silence of the provider.
@@ -37,6 +42,8 @@ pub struct Download {
     pace: Pace,
     timer: Pin<Box<Sleep>>,
     silent_since: Option<Instant>,
+    /// Pieces since the time limits were looked at.
+    unseen: u8,
 }
 
 impl Download {
@@ -44,8 +51,15 @@ impl Download {
     pub fn new(upstream: UpstreamBody, meter: Meter, pace: Pace, settlement: Settlement) -> Self {
         let timer = Box::pin(tokio::time::sleep(pace.idle));
         let settlement = Some(settlement);
-        let mut download =
-            Self { upstream: Some(upstream), meter, settlement, pace, timer, silent_since: None };
+        let mut download = Self {
+            upstream: Some(upstream),
+            meter,
+            settlement,
+            pace,
+            timer,
+            silent_since: None,
+            unseen: 0,
+        };
         download.end_if_whole();
         download
     }
@@ -60,6 +74,16 @@ impl Download {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
             let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+            self.unseen += 1;
+            if self.unseen > PIECES {
+                self.unseen = 0;
+                if self.pace.expired.is_reached() {
+                    return self.break_off(SHUTTING_DOWN);
+                }
+                if Instant::now() >= self.pace.deadline {
+                    return self.break_off(LATE);
+                }
+            }
             match upstream.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.silent_since = None;
@@ -81,15 +105,16 @@ impl Download {
 
     /// Ready with a code when a time limit has passed.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
+        self.unseen = 0;
         if Pin::new(&mut self.pace.expired).poll(cx).is_ready() {
-            return Poll::Ready("gateway_shutting_down");
+            return Poll::Ready(SHUTTING_DOWN);
         }
         let silent = *self.silent_since.get_or_insert_with(Instant::now);
         let by = (silent + self.pace.idle).min(self.pace.deadline);
         if self.timer.deadline() != by {
             self.timer.as_mut().reset(by);
         }
-        self.timer.as_mut().poll(cx).map(|()| "upstream_timeout")
+        self.timer.as_mut().poll(cx).map(|()| LATE)
     }
 
     fn end_if_whole(&mut self) {

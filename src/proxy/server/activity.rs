@@ -32,6 +32,8 @@ pub struct Activity {
     head_since: AtomicU64,
     /// Since when the socket takes nothing, plus one; 0 if it does.
     stalled_since: AtomicU64,
+    /// When the answer of the request under way must have ended, plus one; 0 if nobody says so.
+    must_end: AtomicU64,
     idle_since: AtomicU64,
     /// What runs on the socket once HTTP has ended on it.
     taken: Mutex<Option<Taken>>,
@@ -48,6 +50,7 @@ impl Activity {
             under_way: AtomicUsize::new(0),
             head_since: AtomicU64::new(u64::from(owes_head)),
             stalled_since: AtomicU64::new(0),
+            must_end: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
             taken: Mutex::new(None),
         })
@@ -70,12 +73,20 @@ impl Activity {
         UnderWay(Arc::clone(self))
     }
 
+    /// An answer must have ended by then, whether its client takes it or not.
+    pub fn must_end(&self, by: Instant) {
+        let after = by.saturating_duration_since(self.start).as_millis();
+        self.must_end.store(u64::try_from(after).unwrap_or(u64::MAX - 1) + 1, Ordering::Relaxed);
+    }
+
     /// When the connection is to be closed, if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let after = |since| self.start + Duration::from_millis(since);
         if self.under_way.load(Ordering::Relaxed) > 0 {
-            let stalled = self.stalled_since.load(Ordering::Relaxed).checked_sub(1);
-            return stalled.map(|since| after(since) + WRITE_STALL);
+            let stalled = self.stalled_since.load(Ordering::Relaxed).checked_sub(1)?;
+            let must_end = self.must_end.load(Ordering::Relaxed).checked_sub(1).map(after);
+            let given_up = after(stalled) + WRITE_STALL;
+            return Some(must_end.map_or(given_up, |by| by.min(given_up)));
         }
         let (since, allowed) = match self.head_since.load(Ordering::Relaxed) {
             0 => (self.idle_since.load(Ordering::Relaxed), self.keep_alive),
@@ -111,6 +122,7 @@ pub struct UnderWay(Arc<Activity>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        self.0.must_end.store(0, Ordering::Relaxed);
         self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
@@ -202,6 +214,10 @@ mod tests {
         assert!(!write());
         assert_eq!(activity.deadline(), deadline);
         assert!(deadline.is_some());
+        // Its answer must have ended sooner than that.
+        let by = Instant::now() + Duration::from_secs(5);
+        activity.must_end(by);
+        assert!(activity.deadline().is_some_and(|deadline| deadline <= by));
         client.read_exact(&mut [0; 4]).await.unwrap();
         assert!(write() && activity.deadline().is_none());
     }

@@ -102,6 +102,13 @@ impl DrainWait {
     }
 }
 
+impl DrainWait {
+    /// Whether the stage is reached, for those who cannot wait.
+    pub fn is_reached(&self) -> bool {
+        self.signal.has_reached(self.stage)
+    }
+}
+
 impl Future for DrainWait {
     type Output = ();
 

@@ -58,6 +58,9 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
             if must_close {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            if let Some(by) = H::deadline(response.body()) {
+                activity.must_end(by);
+            }
             Ok(response.map(|body| Body::Handled { body, _held: (under_way, permit) }))
         })
     }
