@@ -30,7 +30,7 @@ pub use conversations::Conversations;
 pub use explain::{explain, unreadable};
 pub use facts::{Asked, hostname, named_user};
 pub use flight::Flight;
-pub use health::{FULL, SLOW_START, Standing};
+pub use health::{FULL, REST, SLOW_START, Standing};
 pub use limits::{Account, Full, Hold};
 pub use order::{Criteria, Order, Seat, Seats, Turn};
 pub use session::Session;

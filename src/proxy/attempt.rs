@@ -12,7 +12,14 @@ mod request;
 mod run;
 mod target;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -122,13 +129,23 @@ pub struct Attempts<'a> {
     started: Instant,
     /// Where tries are noted. Never locked across an await.
     settlement: Mutex<&'a mut Settlement>,
+    /// What a try that is dropped now is dropped for.
+    dropped_for: AtomicU8,
 }
+
+/// Nobody waits for a try any longer: the caller has left, or the process ends.
+const LEFT: u8 = 0;
+/// A later try was faster.
+const OUTRUN: u8 = 1;
+/// It ran beside an earlier one, which has ended the request.
+const BEATEN: u8 = 2;
 
 impl<'a> Attempts<'a> {
     /// Nothing is tried yet.
     pub fn new(gateway: &'a Pipeline, call: &'a Call, settlement: &'a mut Settlement) -> Self {
         let started = settlement.started();
-        Self { gateway, call, started, settlement: Mutex::new(settlement) }
+        let (settlement, dropped_for) = (Mutex::new(settlement), AtomicU8::new(LEFT));
+        Self { gateway, call, started, settlement, dropped_for }
     }
 
     /// Tries targets until one answers.
@@ -141,6 +158,17 @@ impl<'a> Attempts<'a> {
 
     fn candidate(&self, index: usize) -> Option<&'a Candidate> {
         self.call.candidates.get(index)
+    }
+
+    /// Breaks off a try.
+    fn break_off(&self, why: u8, tried: impl Sized) {
+        self.dropped_for.store(why, Ordering::Relaxed);
+        drop(tried);
+        self.dropped_for.store(LEFT, Ordering::Relaxed);
+    }
+
+    fn is_dropped_for(&self, why: u8) -> bool {
+        self.dropped_for.load(Ordering::Relaxed) == why
     }
 
     fn elapsed(&self) -> Duration {

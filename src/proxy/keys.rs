@@ -1,9 +1,10 @@
 //! The pool of a provider's API keys: whose turn it is, and which keys rest because the provider
-//! refused them. Lives outside the snapshot; a key that is replaced is a new key.
+//! refused or limited them. Lives outside the snapshot; a key that is replaced is a new key, and so is
+//! one that is sent to another endpoint.
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
-    hash::BuildHasher as _,
+    hash::{BuildHasher as _, Hash as _, Hasher as _},
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -12,8 +13,8 @@ use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use crate::{
-    route::{Turns, pick},
-    snapshot::{Credential, Provider},
+    route::{REST, Turns, pick},
+    snapshot::{Credential, Endpoint, Provider},
 };
 
 /// How long a key rests that the provider did not accept.
@@ -21,6 +22,9 @@ pub const REFUSED: Duration = Duration::from_secs(5 * 60);
 
 /// The longest rest that a provider can ask for.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The longest rest of a key whose provider names none.
+const LONGEST_UNASKED: Duration = Duration::from_secs(32);
 
 /// Rests that are remembered at most.
 const MAX_RESTS: usize = 10_000;
@@ -39,24 +43,49 @@ pub struct KeyPool {
 struct Rest {
     until: Instant,
     refused: bool,
+    /// Its length where the provider named none: the next is twice as long if it comes within the same
+    /// time after this one.
+    unasked: Duration,
 }
 
-/// Every key of the provider has been refused.
+impl Rest {
+    fn new(until: Instant, refused: bool) -> Self {
+        Self { until, refused, unasked: Duration::ZERO }
+    }
+
+    fn is_known(&self, now: Instant) -> bool {
+        self.until + self.unasked > now
+    }
+}
+
+/// No key can be used: they are refused or rest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Exhausted;
 
+/// What a key is wanted for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The model that is asked.
+    pub model: &'a str,
+    /// Keys that were tried for the same purpose.
+    pub tried: &'a [usize],
+    /// One of these was limited or unpaid: those that rest would be, too.
+    pub was_limited: bool,
+}
+
 impl KeyPool {
-    /// The index of the key to use next; `None` where the provider needs none. Keys that were rate
-    /// limited are used only if no other is left: they might answer.
+    /// The index of the key to use next; `None` where the provider needs none. If all rest, and none
+    /// was limited just now, it is the one that is back soonest: it might answer.
     ///
     /// # Errors
-    /// [`Exhausted`] if all keys were refused or are in `tried`.
+    /// [`Exhausted`] if all others were refused or are in `tried`.
     pub fn choose(
         &self,
         provider: &Provider,
-        (model, tried): (&str, &[usize]),
+        wanted: Wanted<'_>,
         now: Instant,
     ) -> Result<Option<usize>, Exhausted> {
+        let Wanted { model, tried, was_limited } = wanted;
         let keys = &provider.credentials;
         if keys.is_empty() {
             return Ok(None);
@@ -66,51 +95,82 @@ impl KeyPool {
             0 => vec![None; keys.len()],
             _ => self.rests(provider, model, now),
         };
-        let free = |index: usize, limited: bool| {
-            let rest = rests.get(index).copied().flatten();
-            let usable = rest.is_none_or(|rest| limited && !rest.refused);
-            usable && !tried.contains(&index)
-        };
+        // A single key is used whatever its weight.
+        let weight = |key: &Credential| if keys.len() == 1 { 1 } else { u64::from(key.weight) };
+        let rest = |index: usize| rests.get(index).copied().flatten();
         let point = self.turns.first((&provider.uid, "keys"));
-        let weighted = |limited: bool| {
-            let weights = keys.iter().enumerate().map(|(index, key)| {
-                // A single key is used whatever its weight.
-                let weight = if keys.len() == 1 { 1 } else { key.weight };
-                if free(index, limited) { u64::from(weight) } else { 0 }
-            });
-            pick(weights, point)
-        };
-        weighted(false).or_else(|| weighted(true)).map(Some).ok_or(Exhausted)
+        let weights = keys.iter().enumerate().map(|(index, key)| {
+            let is_free = rest(index).is_none() && !tried.contains(&index);
+            if is_free { weight(key) } else { 0 }
+        });
+        if let Some(free) = pick(weights, point) {
+            return Ok(Some(free));
+        }
+        if was_limited {
+            return Err(Exhausted);
+        }
+        let resting = keys.iter().enumerate().filter_map(|(index, key)| {
+            let rest = rest(index).filter(|rest| !rest.refused)?;
+            (weight(key) > 0 && !tried.contains(&index)).then_some((rest.until, index))
+        });
+        resting.min().map(|(_, index)| Some(index)).ok_or(Exhausted)
     }
 
     /// The provider did not accept the key.
     pub fn refuse(&self, provider: &Provider, key: &Credential, now: Instant) {
-        self.rest(self.id(provider, key), Rest { until: now + REFUSED, refused: true }, now);
+        self.rest(self.id(provider, key), Rest::new(now + REFUSED, true), now);
+    }
+
+    /// The account of the key has no money left, or not enough for this request. It rests as long as
+    /// one that is refused, but is asked if no other is left: the money may be there again.
+    pub fn unpaid(&self, provider: &Provider, key: &Credential, now: Instant) {
+        self.rest(self.id(provider, key), Rest::new(now + REFUSED, false), now);
     }
 
     /// The provider accepts the key, but not for this model: other models must not suffer by it.
     pub fn forbid(&self, provider: &Provider, key: &Credential, model: &str, now: Instant) {
         let id = self.id_for(provider, key, model);
-        self.rest(id, Rest { until: now + REFUSED, refused: true }, now);
+        self.rest(id, Rest::new(now + REFUSED, true), now);
     }
 
-    /// The provider wants the key to rest `until` then, at most for an hour. A later end is never
-    /// brought forward.
-    pub fn limit(&self, provider: &Provider, key: &Credential, until: Instant, now: Instant) {
-        let until = until.min(now + LONGEST);
-        self.rest(self.id(provider, key), Rest { until, refused: false }, now);
+    /// The provider wants the key to rest for so long, at most for an hour; where it does not say, a
+    /// second, and twice as long each time that it says so again. A later end is never brought forward.
+    pub fn limit(
+        &self,
+        provider: &Provider,
+        key: &Credential,
+        wait: Option<Duration>,
+        now: Instant,
+    ) {
+        let id = self.id(provider, key);
+        let rest = match wait {
+            Some(wait) => Rest::new(now + wait.min(LONGEST), false),
+            None => {
+                let known = self.resting.read().get(&id).copied().filter(|rest| rest.is_known(now));
+                let unasked = match known {
+                    // Those that were under way together are one sign.
+                    Some(rest) if rest.until > now => return,
+                    Some(rest) => (rest.unasked * 2).clamp(REST, LONGEST_UNASKED),
+                    None => REST,
+                };
+                Rest { until: now + unasked, refused: false, unasked }
+            }
+        };
+        self.rest(id, rest, now);
     }
 
     fn rest(&self, key: u64, rest: Rest, now: Instant) {
         let mut resting = self.resting.write();
-        resting.retain(|_, rest| rest.until > now);
+        resting.retain(|_, rest| rest.is_known(now));
         // Callers may name any number of models. Who is forgotten here is asked once more.
         if resting.len() >= MAX_RESTS {
             resting.clear();
         }
         let entry = resting.entry(key).or_insert(rest);
+        let was_refused = entry.refused && entry.until > now;
         entry.until = entry.until.max(rest.until);
-        entry.refused |= rest.refused;
+        entry.refused = was_refused || rest.refused;
+        entry.unasked = rest.unasked;
         self.count.store(resting.len(), Ordering::Relaxed);
     }
 
@@ -125,11 +185,21 @@ impl KeyPool {
     }
 
     fn id(&self, provider: &Provider, key: &Credential) -> u64 {
-        self.hasher.hash_one((&*provider.uid, key.key.expose()))
+        self.hash(provider, key, None)
     }
 
     fn id_for(&self, provider: &Provider, key: &Credential, model: &str) -> u64 {
-        self.hasher.hash_one((&*provider.uid, key.key.expose(), model))
+        self.hash(provider, key, Some(model))
+    }
+
+    fn hash(&self, provider: &Provider, key: &Credential, model: Option<&str>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        (&*provider.uid, key.key.expose(), model).hash(&mut hasher);
+        // What another server says of a key is no word of this one.
+        if let Endpoint::Http { scheme, authority, base_path } = &provider.endpoint {
+            (scheme, authority, base_path).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 }
 

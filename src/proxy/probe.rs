@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Pipeline, gauges};
+use super::{Pipeline, gauges, keys::Wanted};
 use crate::snapshot::{Probe, Provider, Snapshot};
 
 /// How often it is looked whether the configuration has changed.
@@ -110,7 +110,7 @@ async fn follow(pipeline: Arc<Pipeline>, roster: Arc<Roster>, uid: Arc<str>) {
             (Instant::now().into_std(), &watched.provider.uid, pipeline.targets());
         // Also of models that nobody has asked for yet.
         let known: Vec<_> =
-            watched.models.iter().map(|model| targets.target(uid, model, now)).collect();
+            watched.models.iter().map(|model| targets.at(&watched.provider, model, now)).collect();
         targets.checked(uid, was_alive, &watched.provider.ejection, now);
         drop(known);
     }
@@ -163,7 +163,7 @@ async fn check(
     place: Option<SocketAddr>,
 ) -> Result<(), Cow<'static, str>> {
     let provider = &*watched.provider;
-    let key = pipeline.keys.choose(provider, ("", &[]), Instant::now());
+    let key = pipeline.keys.choose(provider, Wanted::default(), Instant::now());
     let key = key.map_err(|_| Cow::from("credentials"))?;
     let key = key.and_then(|key| provider.credentials.get(key));
     let mut request = request::of(provider, key).ok_or("no_address")?;

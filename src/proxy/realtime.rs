@@ -28,6 +28,7 @@ use super::{
     attempt::{Failure, Reason, error_answer},
     ending::Ending,
     identify::{identify, key_missing, own_credential, withhold_keys},
+    keys::Wanted,
     pipeline::note_consumer,
     quotable::Quotable,
     respond::{self, Rejection},
@@ -199,8 +200,9 @@ async fn once(
     if provider.is_passthrough() && own_credential(&by.headers).is_none() {
         return Err(Failure::no_own_credential());
     }
-    let key = pipeline.keys.choose(provider, (&candidate.model, &[]), now);
-    let key = key.map_err(|_| Failure::exhausted(target))?;
+    let wanted = Wanted { model: &candidate.model, ..Wanted::default() };
+    let key = pipeline.keys.choose(provider, wanted, now);
+    let key = key.map_err(|_| Failure::exhausted(target, false))?;
     let key = key.and_then(|key| provider.credentials.get(key));
     let snapshot::Endpoint::Http { scheme, authority, base_path } = &provider.endpoint else {
         return Err(Failure::no_target());

@@ -90,7 +90,7 @@ impl Selector {
             priority: target.priority,
             cost: size.cost,
             tokens: size.tokens,
-            state: self.targets.target(&provider.uid, &candidate.model, now),
+            state: self.targets.at(provider, &candidate.model, now),
             ejection: provider.ejection,
             account: (!limits.is_unlimited()).then(account),
         }

@@ -45,6 +45,8 @@ pub struct Settlement {
     /// The answer itself is an estimate.
     is_estimate: bool,
     is_charged: bool,
+    /// No try is under way: the next one has to wait.
+    is_between: bool,
     /// The try whose answer the caller gets, and what it says about its target.
     flight: Option<Flight>,
     end: End,
@@ -64,6 +66,8 @@ struct Hedged {
     admission: Option<Admission>,
     /// The try that runs beside the one that serves, and in the end the one that lost.
     beside: Option<Served>,
+    /// It was broken off, for what the other one got ended the request.
+    is_broken_off: bool,
     /// What that one cost.
     cost: Option<NanoUsd>,
 }
@@ -84,6 +88,7 @@ impl Settlement {
             delivered: Delivered::default(),
             is_estimate: false,
             is_charged: false,
+            is_between: false,
             flight: None,
             end: End::Unjudged,
         }
@@ -113,17 +118,36 @@ impl Settlement {
     /// A second try is about to begin beside the first; takes over what was reserved for it.
     pub fn hedge(&mut self, admission: Option<Admission>) {
         self.record.hedged = true;
-        self.hedge = Some(Hedged { admission, beside: None, cost: None });
+        let (beside, is_broken_off) = (None, false);
+        self.hedge = Some(Hedged { admission, beside, is_broken_off, cost: None });
     }
 
     /// A candidate is about to be called.
     pub fn serve(&mut self, side: Side, served: Served) {
+        self.is_between = false;
         match (side, &mut self.hedge) {
             (Side::Second, Some(hedge)) => hedge.beside = Some(served),
             _ => {
                 self.record.target = Arc::clone(&served.target.name);
                 self.served = Some(served);
             }
+        }
+    }
+
+    /// Every try has failed, and the next one has to wait.
+    pub fn pause(&mut self) {
+        self.is_between = true;
+    }
+
+    /// Whether the candidate that was called last is another one than this.
+    pub fn serves_another(&self, index: usize) -> bool {
+        self.served.as_ref().is_some_and(|served| served.index != index)
+    }
+
+    /// The first of two tries has failed in a way that ends the request: the other one is broken off.
+    pub fn break_off_hedge(&mut self) {
+        if let Some(hedge) = &mut self.hedge {
+            hedge.is_broken_off = true;
         }
     }
 
@@ -226,13 +250,13 @@ impl Settlement {
         }
         let admission = self.admission.take();
         let charged = match (self.record.outcome, &self.served) {
-            (Outcome::Complete | Outcome::Incomplete | Outcome::ClientGone, Some(served)) => served,
+            (Outcome::Complete | Outcome::Incomplete, Some(served)) => served,
+            (Outcome::ClientGone, Some(served)) if !self.is_between => served,
             _ => {
-                let beside = self.hedge.take().and_then(|hedge| hedge.admission);
-                for admission in [admission, beside].into_iter().flatten() {
+                if let Some(admission) = admission {
                     admission.release();
                 }
-                return;
+                return self.charge_only_hedge();
             }
         };
         let (mut usage, estimated) = self.delivered.tokens(self.input_estimate, charged.endpoint);
@@ -255,6 +279,19 @@ impl Settlement {
         self.record.cost = cost;
         self.record.price_source = price_source;
         self.charge_hedge();
+    }
+
+    /// The request itself is not charged. The try that was broken off has read its input, if there is
+    /// one.
+    fn charge_only_hedge(&mut self) {
+        match &self.hedge {
+            Some(hedge) if hedge.is_broken_off => self.charge_hedge(),
+            _ => {
+                if let Some(admission) = self.hedge.take().and_then(|hedge| hedge.admission) {
+                    admission.release();
+                }
+            }
+        }
     }
 
     /// Charges the try that was broken off: nobody reports what it used, but it has read the input.
@@ -295,9 +332,14 @@ impl Settlement {
             series.ok.inc();
             series.duration.observe(seconds);
         } else {
-            let (target, outcome) = (&*record.target, record.outcome.as_str());
+            let outcome = record.outcome.as_str();
+            let target = if record.outcome == Outcome::Failed { "" } else { &*record.target };
             self.metrics.count_failure(&record.route, target, record.status, outcome);
             self.metrics.observe_failure(&labels, outcome, seconds);
+        }
+        let NanoUsd(lost) = record.hedge_cost.unwrap_or(NanoUsd(0));
+        if let Some(beside) = self.hedge.as_ref().and_then(|hedge| hedge.beside.as_ref()) {
+            self.metrics.target(&beside.labels()).cost.inc_by(lost as f64 / 1e9);
         }
         let counts = served.endpoint.work() == Work::Count;
         if counts || matches!(record.outcome, Outcome::Refused | Outcome::Failed) {
@@ -310,12 +352,8 @@ impl Settlement {
         if let Some(first) = record.first_token {
             series.first_token.observe(first.as_secs_f64());
         }
-        let NanoUsd(lost) = record.hedge_cost.unwrap_or(NanoUsd(0));
         if let Some(NanoUsd(nano)) = record.cost {
             series.cost.inc_by(nano.saturating_sub(lost) as f64 / 1e9);
-        }
-        if let Some(beside) = self.hedge.as_ref().and_then(|hedge| hedge.beside.as_ref()) {
-            self.metrics.target(&beside.labels()).cost.inc_by(lost as f64 / 1e9);
         }
     }
 }
@@ -326,9 +364,9 @@ impl Drop for Settlement {
             self.record.status = CLIENT_GONE;
         }
         self.charge();
-        if self.record.outcome == Outcome::Failed {
-            self.record.target = "".into();
-        } else if let Some(served) = &self.served {
+        if self.record.outcome != Outcome::Failed
+            && let Some(served) = &self.served
+        {
             self.record.provider = Arc::clone(served.target.provider.name.path());
             if self.record.model_served.is_empty() {
                 served.model.as_ref().clone_into(&mut self.record.model_served);

@@ -55,18 +55,38 @@ impl Flight {
         self.state.first_try(now);
     }
 
-    /// The first content of a stream is there, or the head of a whole answer. Later calls do nothing.
+    /// The head of a whole answer is there. Later calls do nothing.
+    pub fn head(&mut self, now: Instant) {
+        if let Some(visit) = &mut self.visit {
+            self.state.head(visit, now);
+        }
+    }
+
+    /// The first content of a stream is there. Later calls do nothing.
     pub fn first_content(&mut self, now: Instant) {
         if let Some(visit) = &mut self.visit {
             self.state.first_content(visit, now);
         }
     }
 
+    /// All of a whole answer is there, which its end will say to the target's state.
+    pub fn whole_content(&mut self) {
+        if let Some(visit) = &mut self.visit {
+            visit.has_content = true;
+        }
+    }
+
+    /// Whether a faster try beside this one has to wait longer than usual, for this one shows whether
+    /// its target is silent or merely slow.
+    pub fn is_watched(&mut self) -> bool {
+        self.visit.as_mut().is_some_and(|visit| self.state.watch(visit))
+    }
+
     /// The try is over. Later calls do nothing. One that got no answer has used no tokens of the
     /// account.
     pub fn end(&mut self, end: End, now: Instant) {
         let Some(visit) = self.visit.take() else { return };
-        if visit.is_waiting && matches!(end, End::Failed(_) | End::Limited(_)) {
+        if !visit.has_content && end != End::Answered {
             self.used(0);
         }
         self.state.leave(visit, end, &self.settings, now);
@@ -75,6 +95,11 @@ impl Flight {
         {
             hold.undo();
         }
+    }
+
+    /// The provider is called once more, with another key; whether its account has room for that.
+    pub fn again(&mut self, now: Instant) -> bool {
+        self.hold.as_ref().is_none_or(|hold| hold.again(now))
     }
 
     /// The tokens that it has used. To be said before its end.
@@ -158,13 +183,39 @@ mod tests {
         let limits = AccountLimits { tokens_per_minute: Some(100), ..AccountLimits::default() };
         let take = || begin(&state, Some(account.take(&limits, 90, now).unwrap()), now);
         let left = |tokens| account.room(&limits, tokens, now).is_ok();
-        take().end(End::Failed(None), now);
-        assert!(left(100));
+        for end in [End::Failed(None), End::Left, End::Outrun, End::Unjudged, End::Limited(None)] {
+            let mut flight = take();
+            flight.head(now);
+            flight.end(end, now);
+            assert!(left(100), "{end:?}");
+        }
         let mut answered = take();
         answered.first_content(now);
         answered.used(40);
         answered.end(End::Answered, now);
         assert!(left(60) && !left(61));
+    }
+
+    #[test]
+    fn a_head_says_how_fast_a_target_is_and_does_not_let_it_back() {
+        let now = Instant::now();
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let state = state(now);
+        for _ in 0..5 {
+            begin(&state, None, now).end(End::Failed(None), now);
+        }
+        let mut flight = begin(&state, None, later(10));
+        flight.head(later(12));
+        assert_eq!(state.view(later(12)).first_token, Some(Duration::from_secs(2)));
+        assert_ne!(state.standing(later(12)), Standing::Ready);
+        flight.end(End::Failed(None), later(13));
+        assert_ne!(state.standing(later(13)), Standing::Ready);
+        let mut flight = begin(&state, None, later(40));
+        flight.head(later(43));
+        flight.whole_content();
+        flight.end(End::Answered, later(50));
+        assert_eq!(state.standing(later(50)), Standing::Ready);
+        assert_eq!(state.view(later(50)).first_token, Some(Duration::from_secs(3)));
     }
 
     #[test]

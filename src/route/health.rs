@@ -24,6 +24,9 @@ pub const SLOW_START: Duration = Duration::from_secs(10);
 pub const FULL: u64 = 1024;
 /// The share that a slow start begins with.
 const FIRST_SHARE: u64 = FULL / 10;
+/// Tries that were outrun in a row, after which one is given the time to show whether the target is
+/// silent.
+const OUTRUN: u32 = 10;
 
 /// Whether a target may be asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,7 +47,11 @@ pub enum Standing {
 pub struct Pass {
     epoch: u32,
     is_probe: bool,
+    /// It is the one by which it is seen whether a target is silent; see [`Health::watch`].
+    is_watch: bool,
     has_content: bool,
+    /// The second in which its content was counted.
+    answered: Option<u64>,
 }
 
 /// The health of one target.
@@ -56,6 +63,9 @@ pub struct Health {
     /// that began long ago go on while a target takes nothing new, and one that begins well may always
     /// break off.
     cut: u32,
+    /// Tries in a row that a faster one made needless before anything had come: contents end the row.
+    outrun: u32,
+    is_watched: bool,
     outcomes: Outcomes,
     ejected: Option<Ejected>,
     /// Ejections that count for the length of the next.
@@ -93,6 +103,8 @@ impl Health {
         Self {
             refused: 0,
             cut: 0,
+            outrun: 0,
+            is_watched: false,
             outcomes: Outcomes::default(),
             ejected: None,
             level: 0,
@@ -125,7 +137,7 @@ impl Health {
         if is_probe && let Some(ejected) = &mut self.ejected {
             ejected.is_probed = true;
         }
-        Pass { epoch: self.epoch, is_probe, has_content: false }
+        Pass { epoch: self.epoch, is_probe, is_watch: false, has_content: false, answered: None }
     }
 
     /// The first content of an answer is there, which ends an ejection. Whether it did.
@@ -137,14 +149,49 @@ impl Health {
         match recovers {
             true => {
                 self.recover(now);
-                *pass = Pass { epoch: self.epoch, is_probe: false, has_content: true };
+                *pass = Pass { epoch: self.epoch, is_probe: false, ..*pass };
             }
             false => self.trial.answers = false,
         }
         self.refused = 0;
+        self.outrun = 0;
         self.limited = 0;
-        self.outcomes.add(true, now);
+        pass.answered = Some(self.outcomes.answered(now));
         recovers
+    }
+
+    /// Whether so many tries in a row were outrun that one must show what it is; see [`Self::watch`].
+    pub fn is_outrun(&self) -> bool {
+        self.outrun >= OUTRUN
+    }
+
+    /// Whether this try shows if the target is silent or merely slow, for the last [`OUTRUN`] were
+    /// broken off too early to tell: who has a faster one beside it gives it more time. One at a time.
+    pub fn watch(&mut self, pass: &mut Pass) -> bool {
+        let is_due = self.is_outrun() && !self.is_watched && self.ejected.is_none();
+        if is_due && pass.epoch == self.epoch {
+            self.is_watched = true;
+            pass.is_watch = true;
+        }
+        pass.is_watch
+    }
+
+    /// A faster try made this one needless before it had any content. Whether the target was ejected
+    /// for it: one that was watched had time enough. One that is being tried after an ejection goes
+    /// back to it, for as long again: whoever comes next would have to wait for it as well.
+    pub fn outrun(&mut self, settings: &Ejection, pass: Pass, now: Instant) -> bool {
+        if pass.has_content || pass.epoch != self.epoch {
+            return false;
+        }
+        if pass.is_watch {
+            return self.failed(settings, pass, now);
+        }
+        match &mut self.ejected {
+            Some(ejected) if pass.is_probe => ejected.until = now + self.length,
+            Some(_) => {}
+            None => self.outrun = self.outrun.saturating_add(1),
+        }
+        false
     }
 
     /// An answer came to its end.
@@ -164,14 +211,16 @@ impl Health {
         let row = if pass.has_content { &mut self.cut } else { &mut self.refused };
         *row = row.saturating_add(1);
         let is_row = *row >= settings.consecutive_failures;
-        self.outcomes.add(false, now);
+        self.outcomes.failed(pass.answered, now);
         // An answer can be long: what breaks off later is weighed as ever.
         let is_back = |recovered| now.saturating_duration_since(recovered) < SLOW_START;
         let is_trial = match pass.has_content {
             true => self.trial.completes && self.recovered.is_some_and(is_back),
             false => self.trial.answers,
         };
-        let is_enough = is_trial || is_row || self.outcomes.mostly_failed(now);
+        // Nothing had come of those before either.
+        let is_silent = pass.is_watch && !pass.has_content;
+        let is_enough = is_trial || is_row || is_silent || self.outcomes.mostly_failed(now);
         let ejects = match self.ejected {
             // Others were sent here for want of a better: they must not prolong it.
             Some(_) => pass.is_probe,
@@ -201,6 +250,9 @@ impl Health {
 
     /// A request is over, however it went.
     pub fn released(&mut self, pass: Pass) {
+        if pass.is_watch && pass.epoch == self.epoch {
+            self.is_watched = false;
+        }
         if pass.is_probe
             && pass.epoch == self.epoch
             && let Some(ejected) = &mut self.ejected
@@ -254,6 +306,7 @@ impl Health {
         self.ejected = Some(Ejected { until: now + self.length, is_probed: false });
         self.epoch = self.epoch.wrapping_add(1);
         self.recovered = None;
+        (self.outrun, self.is_watched) = (0, false);
     }
 
     /// For every time that it was well for as long as an ejection had lasted, that one is forgotten.
@@ -271,7 +324,7 @@ impl Health {
         self.ejected = None;
         self.recovered = Some(now);
         self.epoch = self.epoch.wrapping_add(1);
-        (self.refused, self.cut) = (0, 0);
+        (self.refused, self.cut, self.outrun) = (0, 0, 0);
         self.outcomes = Outcomes::default();
         self.trial = Trial { answers: true, completes: true };
     }

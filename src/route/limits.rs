@@ -48,6 +48,7 @@ pub struct Hold {
     account: Arc<Account>,
     tokens: u64,
     second: u64,
+    requests_per_minute: Option<u64>,
 }
 
 impl Account {
@@ -77,7 +78,8 @@ impl Account {
         counts.requests.add(1, second);
         counts.tokens.add(tokens, second);
         drop(counts);
-        Ok(Hold { account: Arc::clone(self), tokens, second })
+        let requests_per_minute = limits.requests_per_minute;
+        Ok(Hold { account: Arc::clone(self), tokens, second, requests_per_minute })
     }
 
     /// Whether there is room for a call of so many tokens.
@@ -139,6 +141,17 @@ impl Hold {
         let mut counts = self.account.counts.lock();
         counts.tokens.change(self.second, self.tokens, tokens);
         self.tokens = tokens;
+    }
+
+    /// Takes one request more, for the same call is made once more; whether there was room.
+    pub fn again(&self, now: Instant) -> bool {
+        let (account, since) = (&self.account, self.account.since(now));
+        let mut counts = account.counts.lock();
+        let wait = self.requests_per_minute.and_then(|limit| counts.requests.wait(1, limit, since));
+        if wait.is_none() {
+            counts.requests.add(1, since.as_secs());
+        }
+        wait.is_none()
     }
 
     /// The call was never made.

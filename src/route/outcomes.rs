@@ -19,12 +19,28 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// Counts an answer.
-    pub fn add(&mut self, is_success: bool, now: Instant) {
+    /// Counts an answer that has begun well, and says in which second: it may fail yet.
+    pub fn answered(&mut self, now: Instant) -> u64 {
         let second = self.second(now);
         self.forget(second);
-        let counts = if is_success { &mut self.answered } else { &mut self.failed };
-        if let Some(count) = counts.get_mut(slot(second)) {
+        if let Some(count) = self.answered.get_mut(slot(second)) {
+            *count = count.saturating_add(1);
+        }
+        second
+    }
+
+    /// Counts a failure. `began`: the second in which the same answer was counted as one that has
+    /// begun well. One answer counts once.
+    pub fn failed(&mut self, began: Option<u64>, now: Instant) {
+        let second = self.second(now);
+        self.forget(second);
+        let still_counts = |began: &u64| began + SECONDS as u64 > second;
+        if let Some(began) = began.filter(still_counts)
+            && let Some(count) = self.answered.get_mut(slot(began))
+        {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = self.failed.get_mut(slot(second)) {
             *count = count.saturating_add(1);
         }
     }
@@ -74,11 +90,11 @@ mod tests {
     fn half_of_twenty_is_not_most_and_eleven_are() {
         let (mut outcomes, now) = (Outcomes::default(), Instant::now());
         for _ in 0..10 {
-            outcomes.add(true, now);
-            outcomes.add(false, now);
+            outcomes.answered(now);
+            outcomes.failed(None, now);
         }
         assert!(!outcomes.mostly_failed(now));
-        outcomes.add(false, now);
+        outcomes.failed(None, now);
         assert!(outcomes.mostly_failed(now));
     }
 
@@ -86,16 +102,38 @@ mod tests {
     fn few_answers_are_no_judgement() {
         let (mut outcomes, now) = (Outcomes::default(), Instant::now());
         for _ in 0..19 {
-            outcomes.add(false, now);
+            outcomes.failed(None, now);
         }
         assert!(!outcomes.mostly_failed(now));
+    }
+
+    #[test]
+    fn an_answer_that_begins_well_and_fails_is_one_failure() {
+        let (mut outcomes, now) = (Outcomes::default(), Instant::now());
+        for _ in 0..9 {
+            outcomes.answered(now);
+        }
+        for _ in 0..11 {
+            let began = outcomes.answered(now);
+            assert!(!outcomes.mostly_failed(now));
+            outcomes.failed(Some(began), now + Duration::from_secs(1));
+        }
+        assert!(outcomes.mostly_failed(now + Duration::from_secs(1)));
+        // What has left the window is not taken out of the seconds that took its place.
+        let began = outcomes.answered(now + WINDOW * 2);
+        let later = now + WINDOW * 3;
+        for _ in 0..11 {
+            outcomes.answered(later);
+        }
+        (0..10).for_each(|_| outcomes.failed(Some(began), later));
+        assert!(!outcomes.mostly_failed(later));
     }
 
     #[test]
     fn what_is_older_than_the_window_is_forgotten() {
         let (mut outcomes, now) = (Outcomes::default(), Instant::now());
         for _ in 0..30 {
-            outcomes.add(false, now);
+            outcomes.failed(None, now);
         }
         let later = now + WINDOW - Duration::from_millis(1);
         assert!(outcomes.mostly_failed(later));

@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::snapshot::Ejection;
+use crate::snapshot::{Ejection, Endpoint};
 
 use super::{
     health::{Health, Pass, Standing},
@@ -21,6 +21,8 @@ use super::{
 pub struct TargetState {
     provider: Arc<str>,
     model: Arc<str>,
+    /// What is known is known of this server.
+    endpoint: Endpoint,
     inner: Mutex<Inner>,
 }
 
@@ -67,9 +69,10 @@ pub enum End {
     Limited(Option<Duration>),
     /// In a way that says nothing: the caller was wrong.
     Unjudged,
-    /// Nobody waits for it any longer: the caller has left, or another try was faster. It takes longer
-    /// than it has.
+    /// Nobody waits for it any longer, for the caller has left. It takes longer than it has.
     Left,
+    /// Nobody waits for it any longer, for another one that began later was faster.
+    Outrun,
     /// Before anything was sent.
     Unsent,
 }
@@ -79,12 +82,21 @@ pub enum End {
 pub struct Visit {
     pub(super) pass: Pass,
     pub(super) began: Instant,
-    pub(super) is_waiting: bool,
+    /// How long it took to the head of a whole answer, or to the first content of a stream.
+    heard_after: Option<Duration>,
+    pub(super) has_content: bool,
+    /// Whether it is worth asking if it is to be watched.
+    may_watch: bool,
 }
 
 impl TargetState {
-    /// A target that nobody has asked yet.
+    /// A target that nobody has asked yet, of the built-in mock.
     pub fn new(provider: Arc<str>, model: Arc<str>, now: Instant) -> Self {
+        Self::at(Endpoint::Mock, (provider, model), now)
+    }
+
+    /// A target that nobody has asked yet, by its provider's UID and its model.
+    pub fn at(endpoint: Endpoint, (provider, model): (Arc<str>, Arc<str>), now: Instant) -> Self {
         let inner = Inner {
             health: Health::new(now),
             latency: Latency::default(),
@@ -92,12 +104,17 @@ impl TargetState {
             ejections: 0,
             used: now,
         };
-        Self { provider, model, inner: Mutex::new(inner) }
+        Self { provider, model, endpoint, inner: Mutex::new(inner) }
     }
 
     /// UID of the provider.
     pub fn provider(&self) -> &str {
         &self.provider
+    }
+
+    /// Whether its server is this one.
+    pub fn is_at(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint == *endpoint
     }
 
     /// Whether it may be asked.
@@ -184,35 +201,56 @@ impl TargetState {
         }
         inner.latency.sent(now);
         inner.used = now;
-        Some(Visit { pass: inner.health.pass(now), began: now, is_waiting: true })
+        Some(Visit {
+            pass: inner.health.pass(now),
+            began: now,
+            heard_after: None,
+            has_content: false,
+            may_watch: inner.health.is_outrun(),
+        })
+    }
+
+    /// The head of a whole answer says how fast the target is, and nothing of its health.
+    pub(super) fn head(&self, visit: &mut Visit, now: Instant) {
+        if visit.heard_after.is_none() {
+            self.inner.lock().hear(visit, now);
+        }
     }
 
     pub(super) fn first_content(&self, visit: &mut Visit, now: Instant) {
-        if !std::mem::replace(&mut visit.is_waiting, false) {
+        if std::mem::replace(&mut visit.has_content, true) {
             return;
         }
         let inner = &mut *self.inner.lock();
-        inner.latency.waited(visit.began);
+        inner.hear(visit, now);
         if inner.health.first_content(&mut visit.pass, now) {
-            // What it was before it failed is no measure.
-            inner.latency.forget();
+            inner.begin_anew(visit, now);
         }
-        inner.latency.observe(now.saturating_duration_since(visit.began), now);
+    }
+
+    /// See [`Health::watch`].
+    pub(super) fn watch(&self, visit: &mut Visit) -> bool {
+        visit.may_watch && self.inner.lock().health.watch(&mut visit.pass)
     }
 
     /// `now` is only looked at where the end says something.
     pub(super) fn leave(&self, mut visit: Visit, end: End, settings: &Ejection, now: Instant) {
         let inner = &mut *self.inner.lock();
-        if visit.is_waiting {
+        let is_waiting = visit.heard_after.is_none();
+        if is_waiting {
             inner.latency.waited(visit.began);
         }
         inner.latency.ended();
+        let has_content = visit.has_content || end == End::Answered;
+        if has_content && inner.health.first_content(&mut visit.pass, now) {
+            inner.begin_anew(&visit, now);
+        }
+        if is_waiting && matches!(end, End::Failed(_) | End::Left | End::Outrun) {
+            inner.latency.gave_up(now.saturating_duration_since(visit.began), now);
+        }
         match end {
             End::Answered => inner.health.succeeded(&mut visit.pass, now),
             End::Failed(wait) => {
-                if visit.is_waiting {
-                    inner.latency.gave_up(now.saturating_duration_since(visit.began), now);
-                }
                 let ejected = inner.health.failed(settings, visit.pass, now);
                 inner.ejections += u64::from(ejected);
                 if wait.is_some() {
@@ -220,11 +258,32 @@ impl TargetState {
                 }
             }
             End::Limited(wait) => inner.health.limited(wait, now),
-            End::Left if visit.is_waiting => {
-                inner.latency.gave_up(now.saturating_duration_since(visit.began), now);
+            End::Outrun => {
+                let ejected = inner.health.outrun(settings, visit.pass, now);
+                inner.ejections += u64::from(ejected);
             }
             End::Left | End::Unjudged | End::Unsent => {}
         }
         inner.health.released(visit.pass);
+    }
+}
+
+impl Inner {
+    /// The first that comes of an answer.
+    fn hear(&mut self, visit: &mut Visit, now: Instant) {
+        if visit.heard_after.is_none() {
+            let took = now.saturating_duration_since(visit.began);
+            visit.heard_after = Some(took);
+            self.latency.waited(visit.began);
+            self.latency.observe(took, now);
+        }
+    }
+
+    /// The target is back: what it was before it failed is no measure of its speed.
+    fn begin_anew(&mut self, visit: &Visit, now: Instant) {
+        self.latency.forget();
+        if let Some(took) = visit.heard_after {
+            self.latency.observe(took, now);
+        }
     }
 }

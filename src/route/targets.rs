@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-use crate::snapshot::Ejection;
+use crate::snapshot::{Ejection, Endpoint, Provider};
 
 use super::{
     limits::Account,
@@ -46,16 +46,38 @@ impl Targets {
         }
     }
 
-    /// The state of a target. `provider` is its UID.
+    /// The state of a target of the built-in mock. `provider` is its UID.
     pub fn target(&self, provider: &Arc<str>, model: &Arc<str>, now: Instant) -> Arc<TargetState> {
+        self.of((provider, &Endpoint::Mock), model, now)
+    }
+
+    /// The state of a target. It begins anew where its provider's endpoint is another one than before.
+    pub fn at(&self, provider: &Provider, model: &Arc<str>, now: Instant) -> Arc<TargetState> {
+        self.of((&provider.uid, &provider.endpoint), model, now)
+    }
+
+    fn of(
+        &self,
+        (provider, endpoint): (&Arc<str>, &Endpoint),
+        model: &Arc<str>,
+        now: Instant,
+    ) -> Arc<TargetState> {
         let key = self.hasher.hash_one((provider, model));
-        let new = || Arc::new(TargetState::new(Arc::clone(provider), Arc::clone(model), now));
+        let names = || (Arc::clone(provider), Arc::clone(model));
+        let new = || Arc::new(TargetState::at(endpoint.clone(), names(), now));
         let Some(shard) = self.shard(key) else { return new() };
-        if let Some(found) = shard.read().get(&key) {
+        if let Some(found) = shard.read().get(&key).filter(|found| found.is_at(endpoint)) {
             return Arc::clone(found);
         }
         let mut shard = shard.write();
-        if shard.len() >= MAX_TARGETS / SHARDS && !shard.contains_key(&key) {
+        if let Some(found) = shard.get_mut(&key) {
+            // Those that are under way to the old one keep what they hold of it.
+            if !found.is_at(endpoint) {
+                *found = new();
+            }
+            return Arc::clone(found);
+        }
+        if shard.len() >= MAX_TARGETS / SHARDS {
             make_room(&mut shard);
             if shard.len() >= MAX_TARGETS / SHARDS {
                 // Everything is in use: this one is not remembered.
@@ -174,6 +196,26 @@ mod tests {
         assert_eq!(targets.view(&provider, &busy, now).map(|view| view.in_flight), Some(1));
         assert_eq!(targets.view(&provider, &sick, now).map(|view| view.healthy), Some(false));
         assert_eq!(targets.view(&provider, &"m0".into(), now), None);
+    }
+
+    #[test]
+    fn what_is_known_of_one_endpoint_is_not_known_of_another() {
+        let now = Instant::now();
+        let targets = Targets::new(now);
+        let at = |authority: &str| Endpoint::Http {
+            scheme: http::uri::Scheme::HTTPS,
+            authority: authority.parse().unwrap(),
+            base_path: "/v1".into(),
+        };
+        let (provider, model) = names("p", "m");
+        let (wrong, right) = (at("wrong.test"), at("right.test"));
+        let of = |endpoint| targets.of((&provider, endpoint), &model, now);
+        let once = Ejection { consecutive_failures: 1, ..Ejection::default() };
+        of(&wrong).checked(false, &once, now);
+        assert!(!targets.view(&provider, &model, now).unwrap().healthy);
+        assert!(Arc::ptr_eq(&of(&wrong), &of(&wrong)));
+        assert!(of(&right).view(now).healthy);
+        assert_eq!(targets.views(now).len(), 1);
     }
 
     #[test]

@@ -64,6 +64,11 @@ impl FailureClasses {
         FailureClass::ALL.into_iter().filter(move |class| self.contains(*class))
     }
 
+    /// Whether no class is in the set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether the class is in the set.
     pub fn contains(self, class: FailureClass) -> bool {
         self.0 & Self::of(&[class]).0 != 0

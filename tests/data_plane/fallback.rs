@@ -162,29 +162,6 @@ async fn what_is_wrong_with_the_gateways_account_is_told_without_its_key() {
 }
 
 #[tokio::test]
-async fn a_refused_or_limited_key_gives_way_to_another() {
-    for status in [401, 403, 429] {
-        let upstream = Upstream::answering(move |request| match request.header("authorization") {
-            Some("Bearer sk-good") => json(WHOLE),
-            _ => whole(status, &[("retry-after", "60")], "no"),
-        })
-        .await;
-        let mut provider = provider(&upstream);
-        provider.credentials = vec![credential("sk-bad"), credential("sk-good")];
-        let gateway = Gateway::start([route([provider])]).await;
-        for _ in 0..4 {
-            assert_eq!(gateway.chat(ASK).await.status, StatusCode::OK);
-        }
-        let bad = upstream
-            .received()
-            .iter()
-            .filter(|request| request.header("authorization") == Some("Bearer sk-bad"))
-            .count();
-        assert_eq!(bad, 1, "{status}: the key rests after its first failure");
-    }
-}
-
-#[tokio::test]
 async fn the_deadline_spans_all_attempts() {
     let stalled = Upstream::always(vec![Step::Stall]).await;
     let good = good().await;

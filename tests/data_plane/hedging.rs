@@ -6,7 +6,7 @@ use http::StatusCode;
 use sluice::{
     budget::Unit,
     llm::Dialect,
-    snapshot::{Hedge, Provider, Route},
+    snapshot::{Fallback, Hedge, Provider, Route},
 };
 
 use crate::{
@@ -178,6 +178,42 @@ async fn a_caller_who_leaves_ends_both_tries_and_pays_for_both_inputs() {
     gateway.until_ended("client_gone").await;
     let read = (ASK.len() as u64).div_ceil(3);
     eventually(|| gateway.used(&tokens) == (2 * read, 0)).await;
+    assert_eq!(hedges(&gateway, "left"), 1);
+}
+
+#[tokio::test]
+async fn a_hedge_that_a_refusal_made_needless_is_charged_and_counted() {
+    let gate = Gate::new();
+    let first = Upstream::always(after(&gate, whole(400, &[], "no"))).await;
+    let mut second = Upstream::always(vec![Step::Stall]).await;
+    let tokens = budget(Unit::Tokens, 1_000_000);
+    let mut route = hedging([provider(&first), provider(&second)]);
+    route.budgets = vec![tokens.clone()];
+    let gateway = Gateway::start([route]).await;
+    let (reply, ()) = tokio::join!(gateway.chat(ASK), async {
+        eventually(|| !second.received().is_empty()).await;
+        gate.open();
+    });
+    assert_eq!((reply.status.as_u16(), reply.header("x-sluice-target")), (400, "target-0"));
+    second.abandoned().await;
+    let read = (ASK.len() as u64).div_ceil(3);
+    eventually(|| gateway.used(&tokens) == (read, 0)).await;
+    assert_eq!(hedges(&gateway, "lost"), 1);
+    let record = gateway.record().await;
+    assert!(record["attempts"].as_str().unwrap().contains("target-1 hedge_lost"), "{record}");
+    assert_eq!(record["hedge_cost_usd"], record["cost_usd"]);
+}
+
+#[tokio::test]
+async fn a_route_that_falls_back_on_nothing_hedges_at_its_target() {
+    let first = Upstream::scripted([vec![Step::Stall], json(WHOLE)]).await;
+    let second = Upstream::always(json(WHOLE)).await;
+    let mut route = hedging([provider(&first), provider(&second)]);
+    route.fallback = Fallback { on: [].into_iter().collect() };
+    let gateway = Gateway::start([route]).await;
+    let reply = gateway.chat(ASK).await;
+    assert_eq!((reply.text(), reply.header("x-sluice-target")), (WHOLE, "target-0"));
+    assert!(second.received().is_empty());
 }
 
 #[tokio::test]

@@ -115,8 +115,15 @@ fn plain_text(bytes: &[u8]) -> Option<String> {
     Some(format!("{text}{ellipsis}"))
 }
 
+/// What the words of an error stand for. The code is the finer one: OpenAI says `invalid_request_error`
+/// of a wrong key, and gives the limit that was reached (`tokens`, `requests`) for the type.
+fn named(details: &Details) -> Option<(ErrorKind, u16)> {
+    let by = |word: &Option<String>| word.as_deref().and_then(ErrorKind::from_type);
+    by(&details.code).or_else(|| by(&details.kind))
+}
+
 fn build(status: StatusCode, details: Details) -> ApiError {
-    let named = details.kind.as_deref().and_then(ErrorKind::from_type);
+    let named = named(&details);
     let status = if status.is_client_error() || status.is_server_error() {
         status
     } else {

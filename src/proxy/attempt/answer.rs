@@ -42,7 +42,7 @@ const UPSTREAM_IDS: [HeaderName; 4] = [
     HeaderName::from_static("x-amzn-requestid"),
 ];
 
-/// Reads an answer. `by`: when the first content (stream) must be there.
+/// Reads an answer. `by`: when the first content must be there.
 pub async fn read(
     call: &Call,
     candidate: &Candidate,
@@ -69,14 +69,17 @@ pub async fn read(
     let content = if is_stream && (call.stream || is_opaque) {
         let translator = candidate.translator.stream(&call.peek, &call.context);
         let form = Form::Frames(call.context.form);
-        Content::Stream(open(call, target, Opening { body, translator, form, by }).await?)
+        let opening = Opening { body, translator, form, by };
+        open(call, target, opening).await.map(Content::Stream)
     } else if is_opaque {
         let translator = candidate.translator.opaque(&call.body, &call.peek);
         let form = Form::Opaque(head.headers.get(header::CONTENT_TYPE).cloned());
-        Content::Stream(open(call, target, Opening { body, translator, form, by }).await?)
+        let opening = Opening { body, translator, form, by };
+        open(call, target, opening).await.map(Content::Stream)
     } else {
-        Content::Whole(whole(call, candidate, body).await?)
+        whole(call, candidate, body, by).await.map(Content::Whole)
     };
+    let content = content.map_err(|failure| failure.beside(&head.headers))?;
     let upstream_id = upstream_id(&head.headers);
     Ok(Answer { upstream_id, dropped: Vec::new(), content, flight: None })
 }
@@ -86,9 +89,10 @@ async fn whole(
     call: &Call,
     candidate: &Candidate,
     mut body: UpstreamBody,
+    by: Instant,
 ) -> Result<WholeResponse, Failure> {
     let target = &candidate.target;
-    let bytes = collect(&mut body, call, target).await?;
+    let bytes = collect(&mut body, call, target, by).await?;
     let whole = candidate
         .translator
         .response(&bytes, &call.context)
@@ -118,19 +122,25 @@ pub fn upstream_id(headers: &HeaderMap) -> Option<HeaderValue> {
     UPSTREAM_IDS.iter().find_map(|name| headers.get(name)).cloned()
 }
 
-/// An answer that has begun may not be silent for longer than a stream. White space does not begin
-/// one: providers send it, or nothing at all, while their model thinks.
-async fn collect(body: &mut UpstreamBody, call: &Call, target: &Target) -> Result<Bytes, Failure> {
+/// An answer begins until `first_by`, and one that has begun may not be silent for longer than a
+/// stream. White space does not begin one: providers send it, or nothing at all, while their model
+/// thinks.
+async fn collect(
+    body: &mut UpstreamBody,
+    call: &Call,
+    target: &Target,
+    first_by: Instant,
+) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let (deadline, idle) = (call.deadline, call.route.timeouts.idle);
     let mut has_begun = false;
     loop {
-        let by = if has_begun { deadline.min(Instant::now() + idle) } else { deadline };
+        let by = if has_begun { deadline.min(Instant::now() + idle) } else { first_by };
         let next = timeout_at(by, body.data()).await;
-        let next = next.map_err(|_| match by < deadline {
+        let next = next.map_err(|_| match has_begun && by < deadline {
             true => Failure::cut_off(target, SILENT.to_owned()),
-            false => Failure::late(target, true),
+            false => Failure::late(target, by >= deadline),
         })?;
         has_begun |= matches!(&next, Some(Ok(data)) if !data.trim_ascii().is_empty());
         match next {

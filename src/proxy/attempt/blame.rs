@@ -38,7 +38,7 @@ impl Failure {
             | Reason::Empty
             | Reason::Malformed => End::Failed(self.retry_after),
             Reason::Deadline if waited >= IN_VAIN => End::Failed(None),
-            Reason::Deadline | Reason::Filtered => End::Unjudged,
+            Reason::Deadline | Reason::Filtered | Reason::Refused => End::Unjudged,
             Reason::NoEndpoints
             | Reason::Credentials
             | Reason::CredentialsUnavailable

@@ -1,6 +1,7 @@
 //! Why a try gave no answer, and what that means for the next one.
 
 mod reason;
+mod wait;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -21,6 +22,8 @@ use super::{
 };
 
 pub use reason::{Class, Reason};
+
+use wait::retry_after;
 
 /// Longest detail in a record, in bytes.
 const MAX_DETAIL: usize = 160;
@@ -226,15 +229,26 @@ impl Failure {
         }
     }
 
-    /// Every key is refused.
-    pub fn exhausted(target: &Target) -> Self {
+    /// The status that the provider told, by an error answer or by an error inside a 200.
+    pub fn told(&self) -> Option<u16> {
+        match self.reason {
+            // It is about the request, whatever its status.
+            _ if self.cause.is_some() => None,
+            Reason::Status(status) | Reason::ErrorEvent(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Every key is refused: when they were tried just now, or before.
+    pub fn exhausted(target: &Target, just_now: bool) -> Self {
         let message = format!(
             "the provider of target {} refuses the gateway's credentials: its owner must check the \
              keys of AIProvider {}",
             target.name, target.provider.name
         );
         let (status, code) = (StatusCode::BAD_GATEWAY, "upstream_credentials_exhausted");
-        Self::new(Reason::Credentials, status, code, message)
+        let reason = if just_now { Reason::Refused } else { Reason::Credentials };
+        Self::new(reason, status, code, message)
     }
 
     /// The provider takes the caller's own credential, and there is none.
@@ -278,6 +292,14 @@ impl Failure {
         failure
     }
 
+    /// An error inside a 200 with these headers, which may say when to ask again.
+    pub fn beside(self, headers: &HeaderMap) -> Self {
+        match self.reason {
+            Reason::ErrorEvent(_) => Self { retry_after: retry_after(headers), ..self },
+            _ => self,
+        }
+    }
+
     fn error_event(error: ApiError) -> Self {
         let (detail, cause) = (error.code.clone(), error.cause());
         let reason = Reason::ErrorEvent(error.status.as_u16());
@@ -315,23 +337,6 @@ fn cut(text: &str) -> &str {
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
-/// When a provider wants to be asked again: `retry-after-ms` and `x-ms-retry-after-ms` (Azure), else
-/// `retry-after` in seconds or as a date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let milliseconds = text("retry-after-ms").or_else(|| text("x-ms-retry-after-ms"));
-    if let Some(wait) = milliseconds.and_then(|text| text.parse().ok()) {
-        return Some(Duration::from_millis(wait));
-    }
-    let text = text("retry-after")?;
-    if let Some(seconds) = text.parse().ok().filter(|seconds: &f64| (0.0..1e9).contains(seconds)) {
-        return Some(Duration::from_secs_f64(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    let now = jiff::Timestamp::now();
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
-}
-
 /// A parser's complaint without the text that it quotes: records hold no content.
 fn without_text(mut complaint: String) -> String {
     const QUOTED: &str = "string \"";
@@ -353,24 +358,6 @@ mod tests {
         let complaint = without_text(error.to_string());
         assert_eq!(complaint, "invalid type: string \"...\", expected u8 at line 1 column 19");
         assert_eq!(without_text("expected \"x\"".to_owned()), "expected \"x\"");
-    }
-
-    fn parsed(name: &'static str, value: &str) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        headers.insert(name, value.parse().unwrap());
-        retry_after(&headers)
-    }
-
-    #[test]
-    fn every_form_of_retry_after_is_read() {
-        assert_eq!(parsed("retry-after", "3"), Some(Duration::from_secs(3)));
-        assert_eq!(parsed("retry-after", "0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(parsed("retry-after-ms", "1500"), Some(Duration::from_millis(1500)));
-        assert_eq!(parsed("x-ms-retry-after-ms", "7"), Some(Duration::from_millis(7)));
-        assert_eq!(parsed("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        for bad in ["soon", "-1", "NaN", "1e300"] {
-            assert_eq!(parsed("retry-after", bad), None, "{bad}");
-        }
     }
 
     #[test]

@@ -13,9 +13,13 @@ use crate::{
 
 use super::{
     super::{admit::Admitted, admit::admit_hedge, settle::Side},
-    Answer, Failure, now,
+    Answer, Attempts, BEATEN, Failure, OUTRUN, now,
     run::{After, Flow, Run},
 };
+
+/// By so much a try that is to show whether its target is silent has longer before a second one runs
+/// beside it.
+const WATCHED: u32 = 10;
 
 /// Two tries that run at the same time.
 #[derive(Clone, Copy)]
@@ -28,8 +32,10 @@ struct Pair {
 
 impl Run<'_, '_> {
     /// Tries a target, and after `delay` a second one beside it.
-    pub(super) async fn race(&mut self, turn: Turn, delay: Duration) -> Flow {
+    pub(super) async fn race(&mut self, mut turn: Turn, delay: Duration) -> Flow {
         let (attempts, first, first_began) = (self.attempts, turn.index, Instant::now());
+        // Or else nobody would ever know whether a target that is always broken off is slow or dead.
+        let delay = if turn.flight.is_watched() { delay.saturating_mul(WATCHED) } else { delay };
         let mut one = Box::pin(attempts.target(turn, Side::First));
         tokio::select! {
             biased;
@@ -42,6 +48,7 @@ impl Run<'_, '_> {
         };
         let second = turn.index;
         let pair = Pair { first, first_began, second, second_began: Instant::now() };
+        let mut hedging = Hedging { attempts, second, outcome: "left" };
         let mut two = Box::pin(attempts.target(turn, Side::Second));
         let (side, tried) = tokio::select! {
             biased;
@@ -50,11 +57,13 @@ impl Run<'_, '_> {
         };
         let failure = match (side, tried) {
             (Side::First, Ok(answer)) => {
-                drop(two);
+                attempts.break_off(BEATEN, two);
+                hedging.outcome = "lost";
                 return self.won(pair, side, answer);
             }
             (Side::Second, Ok(answer)) => {
-                drop(one);
+                attempts.break_off(OUTRUN, one);
+                hedging.outcome = "won";
                 return self.won(pair, side, answer);
             }
             (_, Err(failure)) => failure,
@@ -62,19 +71,22 @@ impl Run<'_, '_> {
         match side {
             Side::First => {
                 let flow = self.ended(first, Err(failure));
-                if matches!(flow, Err(After::Over(_))) {
-                    drop(two);
+                if matches!(flow, Err(After::Over(..))) {
+                    attempts.break_off(BEATEN, two);
+                    hedging.outcome = "lost";
+                    attempts.settlement.lock().break_off_hedge();
                     self.lost(pair, Side::Second);
                     return flow;
                 }
                 attempts.settlement.lock().fell_out(side);
                 let other = two.await;
-                self.count(second, if other.is_ok() { "won" } else { "failed" });
+                hedging.outcome = if other.is_ok() { "won" } else { "failed" };
                 both(flow, self.ended(second, other))
             }
             Side::Second => {
                 attempts.settlement.lock().fell_out(side);
-                self.count(second, "failed");
+                hedging.outcome = "failed";
+                drop(hedging);
                 let flow = match one.await {
                     Ok(answer) => return self.ended(first, Ok(answer)),
                     Err(failure) => self.ended(first, Err(failure)),
@@ -94,8 +106,9 @@ impl Run<'_, '_> {
             self.count(first, "unrepeatable");
             return None;
         }
+        let may_leave = !call.route.fallback.on.is_empty();
         // One that is away is no help against one that is slow.
-        let next = match self.next() {
+        let next = match if may_leave { self.next() } else { None } {
             Some(turn) if !turn.is_ready => {
                 self.give_back(turn);
                 None
@@ -139,12 +152,11 @@ impl Run<'_, '_> {
     /// One of the two has answered.
     fn won(&mut self, pair: Pair, side: Side, answer: Answer) -> Flow {
         self.attempts.settlement.lock().won(side);
-        let (winner, outcome, loser) = match side {
-            Side::First => (pair.first, "lost", Side::Second),
-            Side::Second => (pair.second, "won", Side::First),
+        let (winner, loser) = match side {
+            Side::First => (pair.first, Side::Second),
+            Side::Second => (pair.second, Side::First),
         };
         self.lost(pair, loser);
-        self.count(pair.second, outcome);
         self.ended(winner, Ok(answer))
     }
 
@@ -167,16 +179,30 @@ impl Run<'_, '_> {
     fn also_failed(&mut self, index: usize, failure: Failure) -> Flow {
         match self.ended(index, Err(failure)) {
             // Another one than the caller's request would have come to.
-            Err(After::Over(_)) => Err(After::Stay),
+            Err(After::Over(..)) => Err(After::Stay),
             flow => flow,
         }
     }
 
-    fn count(&self, index: usize, outcome: &str) {
-        let Some(candidate) = self.attempts.candidate(index) else { return };
+    /// A second try that does not begin.
+    fn count(&self, index: usize, outcome: &'static str) {
+        drop(Hedging { attempts: self.attempts, second: index, outcome });
+    }
+}
+
+/// A second try, which is counted whatever becomes of it.
+struct Hedging<'a, 'b> {
+    attempts: &'b Attempts<'a>,
+    second: usize,
+    outcome: &'static str,
+}
+
+impl Drop for Hedging<'_, '_> {
+    fn drop(&mut self) {
+        let Some(candidate) = self.attempts.candidate(self.second) else { return };
         let route = self.attempts.call.route.name.path();
         let metrics = &self.attempts.gateway.deps.metrics;
-        metrics.count_hedge(route, &candidate.target.name, outcome);
+        metrics.count_hedge(route, &candidate.target.name, self.outcome);
     }
 }
 
@@ -184,7 +210,7 @@ impl Run<'_, '_> {
 fn both(first: Flow, second: Flow) -> Flow {
     match (first, second) {
         (answered @ Ok(_), _) | (_, answered @ Ok(_)) => answered,
-        (over @ Err(After::Over(_)), _) | (_, over @ Err(After::Over(_))) => over,
+        (over @ Err(After::Over(..)), _) | (_, over @ Err(After::Over(..))) => over,
         (next @ Err(After::Next), _) | (_, next @ Err(After::Next)) => next,
         (stay, _) => stay,
     }

@@ -32,8 +32,8 @@ pub enum After {
     Next,
     /// No other target; but one that was tried may be tried again.
     Stay,
-    /// Nothing.
-    Over(Failure),
+    /// Nothing, by what this candidate told.
+    Over(usize, Failure),
 }
 
 /// The tries of one request, as far as they have come.
@@ -42,7 +42,7 @@ pub struct Run<'a, 'b> {
     order: Order<'b>,
     eligible: Eligible<'b>,
     tries: Tries,
-    first: Option<Failure>,
+    first: Option<(usize, Failure)>,
     /// An answer that a filter ended.
     kept: Option<Box<(usize, Answer)>>,
     /// A second try may run beside one that is slow, once.
@@ -89,7 +89,7 @@ impl<'a, 'b> Run<'a, 'b> {
             };
             match self.attempt(turn).await {
                 Ok(answer) => return Ok(answer),
-                Err(After::Over(failure)) => return self.end(Some(failure)),
+                Err(After::Over(index, failure)) => return self.end(Some((index, failure))),
                 Err(After::Stay) => stays = true,
                 Err(After::Next) => stays = false,
             }
@@ -106,10 +106,14 @@ impl<'a, 'b> Run<'a, 'b> {
             if !self.may_retry(again.index) {
                 continue;
             }
+            self.attempts.settlement.lock().pause();
             tokio::time::sleep_until(self.attempts.started + again.at).await;
             match self.beside(again.index) {
                 Some(turn) => return Some(turn),
-                None => self.tries.give_up(again.index),
+                None => {
+                    self.attempts.settlement.lock().record.not_retried = "provider_limit";
+                    self.tries.give_up(again.index);
+                }
             }
         }
     }
@@ -160,7 +164,7 @@ impl<'a, 'b> Run<'a, 'b> {
         match (self.falls_back(index, &mut failure), repeats) {
             (true, _) => Err(self.keep(index, failure, After::Next)),
             (false, true) => Err(self.keep(index, failure, After::Stay)),
-            (false, false) => Err(After::Over(failure)),
+            (false, false) => Err(After::Over(index, failure)),
         }
     }
 
@@ -189,23 +193,31 @@ impl<'a, 'b> Run<'a, 'b> {
         if let Some(answer) = failure.answer().take() {
             self.kept.get_or_insert_with(|| Box::new((index, answer)));
         }
-        self.first.get_or_insert(failure);
+        self.first.get_or_insert((index, failure));
         after
     }
 
     /// What the caller gets if no try gave an answer.
-    fn end(&mut self, last: Option<Failure>) -> Result<Answer, Failure> {
+    fn end(&mut self, last: Option<(usize, Failure)>) -> Result<Answer, Failure> {
         if let Some((index, answer)) = self.kept.take().map(|kept| *kept) {
             if let Some(candidate) = self.attempts.candidate(index) {
                 self.attempts.serve(Side::First, index, candidate);
             }
             return Ok(answer);
         }
-        let failure = last.or_else(|| self.first.take());
-        Err(failure.unwrap_or_else(|| match self.order.full() {
-            Some(full) => Failure::account_limit(full.retry_after),
-            None => Failure::no_target(),
-        }))
+        let Some((index, failure)) = last.or_else(|| self.first.take()) else {
+            return Err(match self.order.full() {
+                Some(full) => Failure::account_limit(full.retry_after),
+                None => Failure::no_target(),
+            });
+        };
+        // Whose failure is told is named beside it.
+        if let Some(candidate) = self.attempts.candidate(index)
+            && self.attempts.settlement.lock().serves_another(index)
+        {
+            self.attempts.serve(Side::First, index, candidate);
+        }
+        Err(failure)
     }
 
     /// Takes a further try of a target out of its retry budget. Where there is none left, its failure

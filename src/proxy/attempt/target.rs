@@ -1,6 +1,6 @@
 //! One target: what it is sent, and with which of its keys.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
@@ -15,21 +15,52 @@ use crate::{
 use super::{
     super::{
         identify::own_credential,
+        keys::Wanted,
         quotable::Quotable,
         select::Candidate,
         settle::{Served, Side},
         upstream::{SendError, UpstreamBody},
     },
-    Answer, Attempts, Content, Failure, Reason, address, answer, count, now, request,
+    Answer, Attempts, Content, Failure, LEFT, OUTRUN, address, answer, count, now, request,
 };
 
 /// A try that may be dropped while it waits: nobody waits for it any longer then.
-struct Waiting(Option<Flight>);
+struct Waiting<'a, 'b> {
+    attempts: &'b Attempts<'a>,
+    flight: Option<Flight>,
+}
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_, '_> {
     fn drop(&mut self) {
-        if let Some(flight) = &mut self.0 {
-            flight.end(End::Left, now());
+        if let Some(flight) = &mut self.flight {
+            let is_outrun = self.attempts.is_dropped_for(OUTRUN);
+            flight.end(if is_outrun { End::Outrun } else { End::Left }, now());
+        }
+    }
+}
+
+/// One exchange. Who leaves in the middle of it is recorded as well; of two that run at the same time
+/// the one that is broken off is recorded by what made it needless.
+struct Exchange<'a, 'b> {
+    attempts: &'b Attempts<'a>,
+    candidate: &'b Candidate,
+    started: Instant,
+    is_over: bool,
+}
+
+impl Exchange<'_, '_> {
+    fn record(&self, reason: Cow<'static, str>) -> AttemptRecord {
+        let target = Arc::clone(&self.candidate.target.name);
+        AttemptRecord { target, reason, duration: self.started.elapsed() }
+    }
+}
+
+impl Drop for Exchange<'_, '_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.attempts.is_dropped_for(LEFT) {
+            let provider = &self.candidate.target.provider;
+            let attempt = self.record("left".into());
+            self.attempts.settlement.lock().attempted(provider, attempt);
         }
     }
 }
@@ -39,10 +70,10 @@ impl Attempts<'_> {
     /// same time.
     pub(super) async fn target(&self, turn: Turn, side: Side) -> Result<Answer, Failure> {
         let (Turn { index, flight, .. }, began) = (turn, Instant::now());
-        let mut waiting = Waiting(Some(flight));
-        let Some(flight) = &mut waiting.0 else { return Err(Failure::no_target()) };
+        let mut waiting = Waiting { attempts: self, flight: Some(flight) };
+        let Some(flight) = &mut waiting.flight else { return Err(Failure::no_target()) };
         let mut tried = self.ask(index, side, flight).await;
-        let Some(mut flight) = waiting.0.take() else { return tried };
+        let Some(mut flight) = waiting.flight.take() else { return tried };
         match &mut tried {
             Ok(answer) => answer.flight = Some(flight),
             Err(failure) => match failure.answer() {
@@ -105,17 +136,23 @@ impl Attempts<'_> {
     ) -> Result<Answer, Failure> {
         let (provider, keys) = (&candidate.target.provider, &self.gateway.keys);
         let mut tried = Vec::new();
-        let mut limited: Option<Failure> = None;
+        // What the caller is told if no key is left: the limits of all of them, or that one is unpaid.
+        let (mut limited, mut unpaid): (Option<Failure>, Option<Failure>) = (None, None);
         loop {
-            let key = match keys.choose(provider, (&candidate.model, &tried), Instant::now()) {
-                Ok(key) => key,
-                Err(_) => return Err(limited.unwrap_or_else(|| self.exhausted(candidate))),
+            let was_limited = limited.is_some() || unpaid.is_some();
+            let wanted = Wanted { model: &candidate.model, tried: &tried, was_limited };
+            let key = keys.choose(provider, wanted, Instant::now());
+            // Each call counts at the provider.
+            let key = key.ok().filter(|_| tried.is_empty() || flight.again(now()));
+            let Some(key) = key else {
+                let failure = limited.or(unpaid);
+                return Err(failure.unwrap_or_else(|| self.exhausted(candidate, &tried)));
             };
             let failure = match self.once(candidate, (translated, key), flight).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            if let (Reason::Status(status), Some(identity)) = (failure.reason, &provider.identity)
+            if let (Some(status), Some(identity)) = (failure.told(), &provider.identity)
                 && identity.is_doubted_by(status)
             {
                 self.gateway.credentials.refused(identity);
@@ -124,22 +161,21 @@ impl Attempts<'_> {
                 return Err(failure);
             };
             let now = Instant::now();
-            match failure.reason {
-                // It is about the request, whatever its status.
-                _ if failure.cause.is_some() => return Err(failure),
-                Reason::Status(401) => {
+            match failure.told() {
+                Some(401) => {
                     warn_refused(provider, credential, None);
                     keys.refuse(provider, credential, now);
                 }
-                Reason::Status(403) => {
+                Some(402) => {
+                    keys.unpaid(provider, credential, now);
+                    unpaid.get_or_insert(failure);
+                }
+                Some(403) => {
                     warn_refused(provider, credential, Some(&candidate.model));
                     keys.forbid(provider, credential, &candidate.model, now);
                 }
-                Reason::Status(429) => {
-                    if let Some(until) = failure.retry_after.and_then(|wait| now.checked_add(wait))
-                    {
-                        keys.limit(provider, credential, until, now);
-                    }
+                Some(429) => {
+                    keys.limit(provider, credential, failure.retry_after, now);
                     limited = Some(match limited {
                         Some(first) => first.or_sooner(&failure),
                         None => failure,
@@ -151,8 +187,8 @@ impl Attempts<'_> {
         }
     }
 
-    fn exhausted(&self, candidate: &Candidate) -> Failure {
-        let failure = Failure::exhausted(&candidate.target);
+    fn exhausted(&self, candidate: &Candidate, tried: &[usize]) -> Failure {
+        let failure = Failure::exhausted(&candidate.target, !tried.is_empty());
         let mut settlement = self.settlement.lock();
         if settlement.record.attempts.is_empty() {
             let attempt = AttemptRecord {
@@ -173,14 +209,15 @@ impl Attempts<'_> {
         flight: &mut Flight,
     ) -> Result<Answer, Failure> {
         let started = Instant::now();
+        let mut exchange = Exchange { attempts: self, candidate, started, is_over: false };
         let result = self.exchange(candidate, request, flight).await;
         let result = result.and_then(|answer| self.unless_filtered(candidate, answer));
         let reason = match &result {
             Ok(_) => "ok".into(),
             Err(failure) => failure.summary(),
         };
-        let (target, duration) = (Arc::clone(&candidate.target.name), started.elapsed());
-        let attempt = AttemptRecord { target, reason, duration };
+        exchange.is_over = true;
+        let attempt = exchange.record(reason);
         let mut settlement = self.settlement.lock();
         settlement.attempted(&candidate.target.provider, attempt);
         if let Ok(Answer { content: Content::Stream(opened), .. }) = &result
@@ -219,11 +256,13 @@ impl Attempts<'_> {
             .map_err(|_| Failure::late(target, by >= call.deadline))?
             .map_err(|error| Failure::unsent(target, &error))?;
         if response.status().is_success() && !call.stream && !call.endpoint.work().is_opaque() {
-            flight.first_content(now());
+            flight.head(now());
         }
         let answer = answer::read(call, candidate, response, by).await;
-        if answer.is_ok() {
-            flight.first_content(now());
+        match &answer {
+            Ok(Answer { content: Content::Whole(_), .. }) => flight.whole_content(),
+            Ok(_) => flight.first_content(now()),
+            Err(_) => {}
         }
         let mut answer = answer.map_err(|failure| failure.without(&quotable))?;
         if let Content::Stream(opened) = &mut answer.content {

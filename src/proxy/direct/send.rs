@@ -19,6 +19,7 @@ use super::{
         Limits, Pipeline,
         body::shutting_down,
         identify::{own_credential, own_credential_missing},
+        keys::Wanted,
         parse::{Unread, collect},
         quotable::Quotable,
         respond::Rejection,
@@ -122,7 +123,7 @@ fn request(
     };
     // What comes of one endpoint says little about a key: none is made to rest by a direct call, or
     // else a caller could take keys away from the routes.
-    let key = pipeline.keys.choose(provider, ("", &[]), Instant::now()).map_err(|_| {
+    let key = pipeline.keys.choose(provider, Wanted::default(), Instant::now()).map_err(|_| {
         let message =
             "the provider refuses the gateway's credentials: its owner must check the keys";
         failure(StatusCode::BAD_GATEWAY, "upstream_credentials_exhausted", message)

@@ -242,3 +242,78 @@ fn an_active_check_lets_a_request_try_early() {
     health.found_alive(now + ms(1_000));
     assert_eq!(health.standing(now + ms(1_000)), Standing::Due);
 }
+
+#[test]
+fn answers_that_begin_well_and_fail_are_failures_only() {
+    let settings = Ejection { consecutive_failures: 100, ..settings() };
+    let now = Instant::now();
+    let mut health = Health::new(now);
+    let mut ejected_by = None;
+    for number in 1..=20 {
+        let mut pass = health.pass(now);
+        health.first_content(&mut pass, now);
+        match number % 5 {
+            0 => health.succeeded(&mut pass, now),
+            _ if health.failed(&settings, pass, now) => ejected_by = Some(number),
+            _ => {}
+        }
+        health.released(pass);
+    }
+    assert_eq!(ejected_by, None, "sixteen of twenty have failed, and the last has not");
+    let mut pass = health.pass(now);
+    health.first_content(&mut pass, now);
+    assert!(health.failed(&settings, pass, now));
+}
+
+/// Tries that a faster one made needless, `number` of them.
+fn outrun(health: &mut Health, number: u32, now: Instant) {
+    for _ in 0..number {
+        let pass = health.pass(now);
+        assert!(!health.outrun(&settings(), pass, now));
+        health.released(pass);
+    }
+}
+
+#[test]
+fn a_target_that_is_always_outrun_is_left_out_only_if_time_shows_that_it_is_silent() {
+    let now = Instant::now();
+    let mut health = Health::new(now);
+    outrun(&mut health, OUTRUN - 1, now);
+    let mut pass = health.pass(now);
+    assert!(!health.watch(&mut pass));
+    outrun(&mut health, 1, now);
+    let (mut watch, mut other) = (health.pass(now), health.pass(now));
+    assert!(health.watch(&mut watch) && !health.watch(&mut other), "one at a time");
+    // Others go on being outrun, which proves nothing.
+    outrun(&mut health, 100, now);
+    // The watched one answers, however late: the target is slow.
+    health.succeeded(&mut watch, now);
+    health.released(watch);
+    assert_eq!(health.standing(now), Standing::Ready);
+    let mut next = health.pass(now);
+    assert!(!health.watch(&mut next), "its answer ends the row");
+    outrun(&mut health, OUTRUN, now);
+    // The caller of one leaves: the next one shows it.
+    let mut watch = health.pass(now);
+    assert!(health.watch(&mut watch));
+    health.released(watch);
+    let mut watch = health.pass(now);
+    assert!(health.watch(&mut watch));
+    assert!(health.outrun(&settings(), watch, now));
+    assert_eq!(health.standing(now), Standing::Away { until: now + ms(10_000) });
+}
+
+#[test]
+fn a_probe_that_is_outrun_goes_back_for_as_long_again() {
+    let now = Instant::now();
+    let mut health = ejected(now);
+    let due = now + ms(10_000);
+    let probe = health.pass(due);
+    assert!(!health.outrun(&settings(), probe, due + ms(500)));
+    health.released(probe);
+    assert_eq!(health.standing(due + ms(500)), Standing::Away { until: due + ms(10_500) });
+    assert_eq!(health.standing(due + ms(10_500)), Standing::Due);
+    // It was no failure: the next ejection is as long as it would have been.
+    assert!(fail(&mut health, due + ms(10_500)));
+    assert_eq!(health.ejected_until(), Some(due + ms(30_500)));
+}

@@ -85,6 +85,18 @@ fn tokens_are_reserved_and_corrected() {
 }
 
 #[test]
+fn a_call_that_is_made_again_is_one_request_more() {
+    let (account, now) = account();
+    let limits = limits(Some(1), Some(3), None);
+    let hold = account.take(&limits, 0, now).unwrap();
+    assert!(hold.again(now) && hold.again(now) && !hold.again(now));
+    assert_eq!(account.in_flight(), 1);
+    drop(hold);
+    assert!(account.room(&limits, 0, now + ms(59_000)).is_err());
+    assert!(account.room(&limits, 0, now + ms(61_000)).is_ok());
+}
+
+#[test]
 fn a_call_that_was_never_made_counts_nowhere() {
     let (account, now) = account();
     let limits = limits(Some(1), Some(1), Some(10));

@@ -56,14 +56,14 @@ fn before() -> Vec<Fault> {
         })
         .stream(CUT),
         fault("an error event", |_| plain(answer::streamed(&[ERROR]), Step::Again)).stream(
-            Expect::Failed { error: "502 overloaded", reason: "error_event_502", tries: 2 },
+            Expect::Failed { error: "503 overloaded", reason: "error_event_529", tries: 2 },
         ),
         fault("an error event after the role", |_| {
             plain(answer::begun(&[ROLE, ERROR]), Step::Again)
         })
         .stream(Expect::Failed {
-            error: "502 overloaded",
-            reason: "error_event_502",
+            error: "503 overloaded",
+            reason: "error_event_529",
             tries: 2,
         }),
         fault("nothing at all", |_| closing("content-length: 0\r\n", &[], Step::Again)).stream(CUT),
@@ -107,6 +107,10 @@ fn after() -> Vec<Fault> {
             .stream(Expect::Unharmed),
         fault("its end, then nothing", |_| plain(answer::begun(&STREAM), Step::Stall))
             .stream(Expect::Unharmed),
+        fault("its end, then content and an error", |_| {
+            plain(answer::streamed(&[&STREAM[..], &[TOKEN, ERROR]].concat()), Step::Again)
+        })
+        .stream(Expect::Unharmed),
         fault("a reason to stop, but no end", |_| {
             plain(answer::streamed(&[TOKEN, STOP]), Step::Again)
         })

@@ -1,6 +1,6 @@
 //! Whole answers that are cut, wrong or empty.
 
-use super::{CUT, EMPTY, MALFORMED, after_request};
+use super::{CUT, EMPTY, MALFORMED, SILENT, after_request};
 use crate::{
     answer::{self, ERROR, STREAM, WHOLE},
     case::{Expect, Fault, fault},
@@ -41,6 +41,9 @@ pub fn faults() -> Vec<Fault> {
             plain([chunked(), b"zz\r\n{}\r\n".to_vec()].concat(), Step::Again)
         })
         .whole(CUT),
+        fault("silent after the head", |_| plain(answer::json_head(WHOLE.len()), Step::Stall))
+            .whole(SILENT)
+            .hasty(),
         fault("silent within the body", |_| plain(half(), Step::Stall))
             .whole(CUT)
             .hasty(),
@@ -73,7 +76,7 @@ pub fn faults() -> Vec<Fault> {
         })
         .whole(EMPTY),
         fault("an error inside a 200", |_| plain(answer::json(ERROR), Step::Again))
-            .both(failed("502 overloaded", "error_event_502", 2)),
+            .both(failed("503 overloaded", "error_event_529", 2)),
         fault("a stream instead", |_| plain(answer::streamed(&STREAM), Step::Again))
             .whole(MALFORMED),
     ]

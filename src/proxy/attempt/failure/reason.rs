@@ -27,7 +27,9 @@ pub enum Reason {
     Malformed,
     /// An answer that the provider's filter ended.
     Filtered,
-    /// Every key of the provider has been refused.
+    /// Every key of the provider is refused, the last of them by this try.
+    Refused,
+    /// Every key of the provider has been refused before.
     Credentials,
     /// The provider's cloud issues no credentials.
     CredentialsUnavailable,
@@ -57,7 +59,7 @@ impl Reason {
             Self::Empty => "empty".into(),
             Self::Malformed => "malformed".into(),
             Self::Filtered => "content_filter".into(),
-            Self::Credentials => "credentials".into(),
+            Self::Refused | Self::Credentials => "credentials".into(),
             Self::CredentialsUnavailable => "credentials_unavailable".into(),
             Self::OwnCredential => "own_credential".into(),
             Self::Translation => "translation".into(),
@@ -74,9 +76,10 @@ impl Reason {
             Self::FirstToken => Class::Of(FailureClass::FirstTokenTimeout),
             Self::Closed | Self::Empty | Self::Malformed => Class::Of(FailureClass::ServerError),
             Self::Filtered => Class::Of(FailureClass::ContentFilter),
-            Self::Credentials | Self::CredentialsUnavailable | Self::OwnCredential => {
-                Class::Of(FailureClass::Auth)
-            }
+            Self::Refused
+            | Self::Credentials
+            | Self::CredentialsUnavailable
+            | Self::OwnCredential => Class::Of(FailureClass::Auth),
             Self::Status(status) | Self::ErrorEvent(status) => of_status(status),
             // Another provider's dialect may have a place for it.
             Self::Fidelity | Self::Translation | Self::NoEndpoints => Class::OfTarget,
