@@ -165,7 +165,7 @@ impl Health {
         self.outrun >= OUTRUN
     }
 
-    /// Whether this try shows if the target is silent or merely slow, for the last [`OUTRUN`] were
+    /// Whether this try shows if the target is silent or merely slow, for the last `OUTRUN` were
     /// broken off too early to tell: who has a faster one beside it gives it more time. One at a time.
     pub fn watch(&mut self, pass: &mut Pass) -> bool {
         let is_due = self.is_outrun() && !self.is_watched && self.ejected.is_none();
